@@ -1,0 +1,140 @@
+"""Credentials and certificates out of Secrets and ConfigMaps: read by name at each use, never listed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from skillmeat_operator.adapters.credential import Credential
+from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
+from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError
+from skillmeat_operator.adapters.tls import TlsMaterial
+from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.names import ALLOWED_HOSTS
+from skillmeat_operator.api.references import (
+    TLS,
+    CAKind,
+    CAReference,
+    CertificateReference,
+    SecretKeyReference,
+)
+from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
+
+TLS_CERTIFICATE: Final = "tls.crt"
+TLS_KEY: Final = "tls.key"
+"""Keys of a Secret of type ``kubernetes.io/tls``."""
+
+
+class SecretReader:
+    """Reads what references name, in the namespace of the object that holds the reference.
+
+    Every method takes the side that the value is meant for and raises
+    :class:`~skillmeat_operator.domain.failure.FailedError` of kind ``SECRET`` where the value is not there
+    (``SecretNotFound``, ``SecretKeyNotFound``) or must not be read (``AccessDenied``), and a
+    :class:`~skillmeat_operator.adapters.kubernetes.errors.UnavailableError` where the API server does not
+    answer.
+    """
+
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
+
+    async def value(self, namespace: str, reference: SecretKeyReference, *, side: Side) -> Credential:
+        """A token and the hosts it may be sent to.
+
+        The annotation ``skillmeat.io/allowed-hosts`` of the Secret is a comma-separated list; present but
+        empty, the token is sent nowhere.
+        """
+        data, annotations = await self._secret(namespace, reference.name, side)
+        raw = _entry(data, reference.key, "Secret", reference.name, side)
+        # Whether it can stand in a header is checked where it is sent.
+        return Credential.of(raw.decode("utf-8", "surrogateescape"), allowed_hosts=_hosts(annotations))
+
+    async def ca(self, namespace: str, reference: CAReference, *, side: Side) -> bytes:
+        """CA certificates, PEM as stored."""
+        if reference.kind is CAKind.CONFIG_MAP:
+            data = await self._config_map(namespace, reference.name, side)
+        else:
+            data, _ = await self._secret(namespace, reference.name, side)
+        return _entry(data, reference.key, reference.kind, reference.name, side)
+
+    async def client_certificate(
+        self, namespace: str, reference: CertificateReference, *, side: Side
+    ) -> tuple[bytes, bytes]:
+        """Client certificate and private key, PEM as stored."""
+        data, _ = await self._secret(namespace, reference.name, side)
+        return (
+            _entry(data, TLS_CERTIFICATE, "Secret", reference.name, side),
+            _entry(data, TLS_KEY, "Secret", reference.name, side),
+        )
+
+    async def tls(self, namespace: str, tls: TLS | None, *, side: Side) -> TlsMaterial:
+        """All that the ``tls`` of a spec names."""
+        if tls is None:
+            return TlsMaterial()
+        ca = await self.ca(namespace, tls.ca_ref, side=side) if tls.ca_ref else None
+        if tls.client_cert_secret_ref is None:
+            return TlsMaterial(ca=ca)
+        certificate, key = await self.client_certificate(namespace, tls.client_cert_secret_ref, side=side)
+        return TlsMaterial(ca=ca, certificate=certificate, key=key)
+
+    async def _secret(
+        self, namespace: str, name: str, side: Side
+    ) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
+        try:
+            found = await self._client.get_secret(namespace, name)
+        except ForbiddenError:
+            _forbidden("Secret", namespace, name, side)
+        if found is None:
+            _missing("Secret", namespace, name, side)
+        return found.data, found.annotations
+
+    async def _config_map(self, namespace: str, name: str, side: Side) -> Mapping[str, bytes]:
+        try:
+            found = await self._client.get_config_map(namespace, name)
+        except ForbiddenError:
+            _forbidden("ConfigMap", namespace, name, side)
+        if found is None:
+            _missing("ConfigMap", namespace, name, side)
+        text = {key: value.encode() for key, value in (found.get("data") or {}).items()}
+        return text | {key: base64.b64decode(value) for key, value in (found.get("binaryData") or {}).items()}
+
+
+def _entry(data: Mapping[str, bytes], key: str, kind: str, name: str, side: Side) -> bytes:
+    value = data.get(key)
+    if not value:
+        said = "is empty" if value is not None else "is missing"
+        _fail(
+            side,
+            Reason.SECRET_KEY_NOT_FOUND,
+            f"Key '{key}' of {kind} '{name}' {said}: add it, or correct the key in the reference.",
+        )
+    return value
+
+
+def _hosts(annotations: Mapping[str, str]) -> tuple[str, ...] | None:
+    stated = annotations.get(ALLOWED_HOSTS)
+    if stated is None:
+        return None
+    return tuple(host.strip() for host in stated.split(",") if host.strip())
+
+
+def _missing(kind: str, namespace: str, name: str, side: Side) -> NoReturn:
+    _fail(
+        side,
+        Reason.SECRET_NOT_FOUND,
+        f"{kind} '{name}' does not exist in namespace '{namespace}': create it, or correct the reference.",
+    )
+
+
+def _forbidden(kind: str, namespace: str, name: str, side: Side) -> NoReturn:
+    _fail(
+        side,
+        Reason.ACCESS_DENIED,
+        f"The operator may not read {kind} '{name}': allow its ServiceAccount to get {kind}s in namespace "
+        f"'{namespace}'.",
+    )
+
+
+def _fail(side: Side, reason: Reason, message: str) -> NoReturn:
+    raise FailedError(Failure(side=side, kind=FailureKind.SECRET, reason=reason, message=message)) from None

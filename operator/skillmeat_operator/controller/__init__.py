@@ -1,0 +1,1 @@
+"""Work queue, shared readers, reconcilers and the kopf handlers that feed them."""

@@ -1,0 +1,33 @@
+"""Growing delays after failures, with full jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skillmeat_operator.domain.timings import Timings
+
+
+class Backoff:
+    """Delays that double from the first to the longest; not persisted."""
+
+    def __init__(self, *, timings: Timings, uniform: Callable[[float, float], float]) -> None:
+        self._timings = timings
+        self._uniform = uniform
+        self._failures = 0
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row."""
+        return self._failures
+
+    def next(self, *, at_least: float | None = None) -> float:
+        """Seconds to wait after one more failure; never shorter than the remote side asked for."""
+        ceiling = min(self._timings.backoff_longest, self._timings.backoff_first * 2**min(self._failures, 16))
+        self._failures += 1
+        # A delay near zero would not be a backoff: the lower quarter of the jitter is left out.
+        delay = self._uniform(ceiling / 4, ceiling)
+        return max(delay, at_least or 0.0)
+
+    def reset(self) -> None:
+        """Start over after a success."""
+        self._failures = 0

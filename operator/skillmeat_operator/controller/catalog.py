@@ -1,0 +1,243 @@
+"""Act on the catalog: register the location, let it refresh, look what arrived, and find out why something did not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.policies import Ingestion
+from skillmeat_operator.controller.memory import LastDiagnosis
+from skillmeat_operator.controller.visit import Visit
+from skillmeat_operator.domain.convergence import CatalogState, Convergence, compare
+from skillmeat_operator.domain.diagnosis import Diagnosis, Finding, diagnose
+from skillmeat_operator.domain.document import document_path
+from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
+from skillmeat_operator.domain.observation import PortalView
+from skillmeat_operator.domain.ownership import Owner, foreign_holders
+from skillmeat_operator.domain.plan import Plan
+from skillmeat_operator.domain.timings import Timings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the catalog makes of a plan."""
+
+    state: CatalogState
+    converging: bool
+    diagnosis: Diagnosis
+    moved: Finding | None
+    entity_ref: str | None
+    target: str
+
+
+class CatalogKeeper:
+    """Brings the catalog in step with what is served, one visit at a time. Waiting is a further visit."""
+
+    def __init__(
+        self,
+        *,
+        cluster_uid: str,
+        clock: Callable[[], float],
+        timings: Timings,
+        ensure_finalizer: Callable[[Visit], Awaitable[None]],
+    ) -> None:
+        self._cluster_uid = cluster_uid
+        self._clock = clock
+        self._timings = timings
+        self._ensure_finalizer = ensure_finalizer
+
+    async def keep(
+        self,
+        visit: Visit,
+        plan: Plan,
+        *,
+        client: BackstageClient,
+        view: PortalView,
+        owner: Owner,
+        target: str,
+        republished: bool,
+    ) -> Verified:
+        """Register, refresh, verify and diagnose.
+
+        Args:
+            visit: the visit.
+            plan: what is served now.
+            client: of the portal.
+            view: the portal's reading of this visit.
+            owner: who we are towards the catalog.
+            target: URL of the document.
+            republished: whether the document changed in this visit, after ``view`` was read.
+
+        Raises:
+            FailedError: a call failed; nothing was decided from its answer.
+        """
+        memory = visit.memory
+        moved = self._moved(visit, view, target)
+        registered = moved.registered if moved is not None else target
+        entity_ref = location_ref(registered)
+        listed = view.locations.get(registered)
+        if listed is not None:
+            entity_ref = listed.entity_ref
+        elif visit.source.spec.backstage.ingestion is Ingestion.LOCATION:
+            entity_ref = await self._register(visit, client, target) or entity_ref
+        state = compare(plan.expected, view.entities, owner=owner, exists=visit.store.source_exists)
+        now = self._clock()
+        if republished or (state.missing and memory.convergence is None):
+            memory.convergence = Convergence.start(now)
+        if state.converged and not republished:
+            memory.convergence = None
+            memory.diagnosis = None
+            memory.registered = None
+            await self._sweep(visit, client, state, plan)
+            return Verified(
+                state=state,
+                converging=False,
+                diagnosis=Diagnosis(),
+                moved=moved.finding if moved is not None else None,
+                entity_ref=entity_ref,
+                target=registered,
+            )
+        convergence = memory.convergence or Convergence.start(now)
+        memory.convergence = convergence
+        convergence.note(len(state.matching), now)
+        if listed is not None and (republished or convergence.refresh_due(now, self._timings)):
+            visit.ensure_current()
+            convergence.note_refresh(now)
+            await client.refresh(entity_ref)
+        diagnosis = await self._diagnose(visit, plan, state, client=client, view=view, owner=owner, target=registered)
+        converging = diagnosis.document is None and not convergence.given_up(now, self._timings)
+        explained = set(diagnosis.entities)
+        if converging and not republished and explained and explained >= set(state.missing):
+            converging = False
+        return Verified(
+            state=state,
+            converging=converging,
+            diagnosis=diagnosis,
+            moved=moved.finding if moved is not None else None,
+            entity_ref=entity_ref,
+            target=registered,
+        )
+
+    async def _register(self, visit: Visit, client: BackstageClient, target: str) -> str | None:
+        memory = visit.memory
+        await self._ensure_finalizer(visit)
+        visit.ensure_current()
+        location = await client.register(target)
+        memory.registered = self._clock()
+        if location is None:
+            # The catalog says that it exists and does not list it: the token may not read locations.
+            raise FailedError(cannot_read("catalog.location.read"))
+        logger.info("registered the location of %s/%s", visit.source.namespace, visit.source.name)
+        return location.entity_ref
+
+    async def _diagnose(
+        self,
+        visit: Visit,
+        plan: Plan,
+        state: CatalogState,
+        *,
+        client: BackstageClient,
+        view: PortalView,
+        owner: Owner,
+        target: str,
+    ) -> Diagnosis:
+        """Why something is missing; one dry run for each published revision and missing set."""
+        memory, now = visit.memory, self._clock()
+        convergence = memory.convergence or Convergence.start(now)
+        last = memory.diagnosis
+        key = (plan.revision, state.missing)
+        elapsed = now - convergence.began
+        stuck = convergence.given_up(now, self._timings)
+        if not stuck and elapsed < self._timings.diagnose_after:
+            # Early on, only what an earlier look found about the document as a whole still holds.
+            return Diagnosis(document=last.result.document) if last is not None and not state.matching else Diagnosis()
+        absent = not state.matching and not await client.entity_exists(location_ref(target))
+        if not stuck and not absent and not state.refused:
+            return Diagnosis()
+        fresh = last is not None and last.key == key and now - last.at < self._timings.diagnose_every
+        if fresh and last is not None and not memory.diagnose_now:
+            return last.result
+        memory.diagnose_now = False
+        visit.ensure_current()
+        dry_run = await client.dry_run(target)
+        found = await client.entities_by_refs(state.missing)
+        holders = foreign_holders(found, owner=owner, exists=visit.store.source_exists)
+        result = diagnose(
+            state, dry_run=dry_run, holders=holders, reads_entities=view.reads_entities, target=target
+        )
+        if result.cannot_read:
+            raise FailedError(cannot_read("catalog.entity.read"))
+        memory.diagnosis = LastDiagnosis(key=key, at=now, result=result)
+        if dry_run.ok and absent and view.reads_entities:
+            await self._repair_ghost(visit, client, view, target)
+        return result
+
+    async def _repair_ghost(self, visit: Visit, client: BackstageClient, view: PortalView, target: str) -> None:
+        """A location that is listed and whose entity is gone for good is read again only after it is put back."""
+        memory, now = visit.memory, self._clock()
+        listed = view.locations.get(target)
+        since = memory.registered if memory.registered is not None else (memory.convergence or Convergence.start(now)).began
+        if listed is None or now - since < self._timings.ghost_after:
+            return
+        if memory.ghost_repaired is not None and now - memory.ghost_repaired < self._timings.diagnose_every:
+            return
+        memory.ghost_repaired = now
+        visit.ensure_current()
+        if not await client.onconflict_refresh(target):
+            await client.unregister(listed.id)
+            await client.register(target)
+        logger.warning("put back the location of %s/%s", visit.source.namespace, visit.source.name)
+
+    async def _sweep(self, visit: Visit, client: BackstageClient, state: CatalogState, plan: Plan) -> None:
+        """Delete what the catalog has marked as orphan and nobody publishes; it is ours by its marker."""
+        published = plan.expected
+        for ref, uid in state.orphans.items():
+            if ref not in published:
+                visit.ensure_current()
+                await client.delete_entity(uid)
+
+    def _moved(self, visit: Visit, view: PortalView, target: str) -> _Moved | None:
+        """The location that an earlier public URL left registered, if the present one is not."""
+        if target in view.locations:
+            return None
+        path = document_path(self._cluster_uid, visit.source.namespace, visit.source.name)
+        former = sorted(one for one in view.locations if one.endswith(path))
+        if not former:
+            return None
+        return _Moved(
+            registered=former[0],
+            finding=Finding(
+                Reason.LOCATION_MOVED,
+                f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: delete the former location "
+                "in the portal, or go back to the former --public-url",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    registered: str
+    finding: Finding
+
+
+def location_ref(target: str) -> str:
+    """Ref of the Location entity that the catalog makes for a target (``facts/backstage.md``, 3)."""
+    digest = hashlib.sha1(f"url:{target}".encode(), usedforsecurity=False).hexdigest()
+    return f"location:default/generated-{digest}"
+
+
+def cannot_read(permission: str) -> Failure:
+    """A token that gets empty answers where there is something to read."""
+    return Failure(
+        side=Side.CATALOG,
+        kind=FailureKind.CREDENTIAL,
+        reason=Reason.TOKEN_CANNOT_READ,
+        message=f"the portal's token gets empty answers: add {permission} to its accessRestrictions in the portal's "
+        "app-config; nothing is deleted meanwhile",
+    )

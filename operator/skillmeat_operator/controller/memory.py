@@ -1,0 +1,78 @@
+"""What the controller remembers of a CatalogSource between visits. Nothing here is needed after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from skillmeat_operator.domain.convergence import Convergence
+from skillmeat_operator.domain.diagnosis import Diagnosis
+from skillmeat_operator.domain.failure import Side
+from skillmeat_operator.domain.observation import ServerInfo, StalenessReading
+from skillmeat_operator.domain.outcome import Outcome
+from skillmeat_operator.domain.ownership import Holder
+from skillmeat_operator.domain.plan import Plan
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A refused credential; moments are monotonic seconds."""
+
+    secrets: str
+    """Digest of the credential."""
+    first: float
+
+
+@dataclass(slots=True)
+class LastDiagnosis:
+    """The last look into missing entities."""
+
+    key: tuple[str, tuple[str, ...]]
+    """Revision and missing refs."""
+    at: float
+    result: Diagnosis
+
+
+@dataclass(slots=True)
+class SourceMemory:
+    """Memory of one CatalogSource; moments are monotonic seconds."""
+
+    spec_seen: float
+    """When the present generation was first seen."""
+    generation: int
+    requests_seen: dict[str, float] = field(default_factory=dict)
+    """When each pending request's token was first seen."""
+    refusals: dict[Side, Refusal] = field(default_factory=dict)
+
+    settled_serial: int | None = None
+    """Serial of the reading that ``elements_digest`` comes from."""
+    reads: int = 0
+    """Complete readings taken in."""
+    newest: Mapping[str, datetime] = field(default_factory=dict)
+    generated: Mapping[str, datetime] = field(default_factory=dict)
+    staleness: StalenessReading | None = None
+    staleness_at: float | None = None
+    server: ServerInfo | None = None
+
+    plan: Plan | None = None
+    plan_key: object = None
+    holders: dict[str, Holder] = field(default_factory=dict)
+    stored: object = None
+    """Fingerprint of what the snapshot holds."""
+    claims: frozenset[str] = frozenset()
+
+    convergence: Convergence | None = None
+    registered: float | None = None
+    """When the location was last posted, or first seen listed without its entity."""
+    leftovers_since: float | None = None
+    portal_failed: bool = False
+    diagnose_now: bool = True
+    """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
+    diagnosis: LastDiagnosis | None = None
+    ghost_repaired: float | None = None
+
+    outcome: Outcome | None = None
+    """Of the last visit."""
+    not_found: dict[str, int] = field(default_factory=dict)
+    """Number of complete readings when a TemplateBundle (UID) was first not found."""

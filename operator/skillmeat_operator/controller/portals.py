@@ -1,0 +1,98 @@
+"""One reading of a portal for all CatalogSources that use it with the same credential."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from skillmeat_operator.controller.backoff import Backoff
+from skillmeat_operator.controller.connections import PortalConnection
+from skillmeat_operator.controller.shared_read import Reading, SharedReader
+from skillmeat_operator.domain.observation import PortalView
+from skillmeat_operator.domain.timings import Timings
+
+
+@dataclass(slots=True)
+class _Portal:
+    reader: SharedReader[PortalView]
+    backoff: Backoff
+    users: set[str] = field(default_factory=set)
+    failing_since: float | None = None
+    taken_in: Reading[PortalView] | None = None
+
+
+class Portals:
+    """Readings of all portals, by URL and credential."""
+
+    def __init__(
+        self,
+        *,
+        notify: Callable[[str, float], None],
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
+        timings: Timings,
+    ) -> None:
+        self._notify = notify
+        self._clock = clock
+        self._uniform = uniform
+        self._timings = timings
+        self._portals: dict[tuple[str, str], _Portal] = {}
+        self._key_of: dict[str, tuple[str, str]] = {}
+
+    async def view(self, uid: str, connection: PortalConnection, *, not_before: float) -> Reading[PortalView]:
+        """A reading that began at ``not_before`` (monotonic seconds) or later."""
+        portal = self._join(uid, connection)
+        reading = await portal.reader.get(not_before=not_before)
+        self._take_in(portal, reading, asker=uid)
+        return reading
+
+    def retry_delay(self, uid: str) -> float:
+        """Seconds until the next try after a failure; doubles with every failed reading of the portal."""
+        key = self._key_of.get(uid)
+        portal = self._portals.get(key) if key is not None else None
+        if portal is None:
+            return self._timings.backoff_first
+        taken = portal.taken_in
+        asked = taken.failure.retry_after if taken is not None and taken.failure is not None else None
+        ceiling = min(
+            self._timings.backoff_longest, self._timings.backoff_first * 2 ** min(max(portal.backoff.failures - 1, 0), 16)
+        )
+        return max(self._uniform(ceiling / 4, ceiling), asked or 0.0)
+
+    def leave(self, uid: str) -> None:
+        """Forget a CatalogSource."""
+        key = self._key_of.pop(uid, None)
+        portal = self._portals.get(key) if key is not None else None
+        if key is None or portal is None:
+            return
+        portal.users.discard(uid)
+        if not portal.users:
+            del self._portals[key]
+
+    def _join(self, uid: str, connection: PortalConnection) -> _Portal:
+        if self._key_of.get(uid) not in {None, connection.key}:
+            self.leave(uid)
+        portal = self._portals.get(connection.key)
+        if portal is None:
+            portal = _Portal(
+                reader=SharedReader(connection.client.view, clock=self._clock),
+                backoff=Backoff(timings=self._timings, uniform=self._uniform),
+            )
+            self._portals[connection.key] = portal
+        portal.reader.replace(connection.client.view)
+        portal.users.add(uid)
+        self._key_of[uid] = connection.key
+        return portal
+
+    def _take_in(self, portal: _Portal, reading: Reading[PortalView], *, asker: str) -> None:
+        """Count failures once for each reading, and tell everybody when the portal is back."""
+        if reading is portal.taken_in:
+            return
+        portal.taken_in = reading
+        if reading.failure is not None:
+            portal.backoff.next()
+            return
+        if portal.backoff.failures:
+            portal.backoff.reset()
+            for uid in portal.users - {asker}:
+                self._notify(uid, 0.0)

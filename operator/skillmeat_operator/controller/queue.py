@@ -1,0 +1,135 @@
+"""The work queue: level-triggered, one visit per object at a time, never a crowd on one slow server."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Entry:
+    due: float
+    serial: int
+
+
+class WorkQueue:
+    """Objects to visit, each with the earliest moment at which it is due.
+
+    Adding an object that is queued already moves it forward, never back. An object added while it is being visited is
+    visited again afterwards. At most half of the workers are busy with one bulkhead (a remote host) at a time.
+    """
+
+    def __init__(
+        self,
+        visit: Callable[[str], Awaitable[None]],
+        *,
+        workers: int,
+        clock: Callable[[], float],
+        bulkhead: Callable[[str], str | None],
+    ) -> None:
+        self._visit = visit
+        self._workers = workers
+        self._clock = clock
+        self._bulkhead = bulkhead
+        self._entries: dict[str, _Entry] = {}
+        self._heap: list[tuple[float, int, str]] = []
+        self._serial = itertools.count()
+        self._running: set[str] = set()
+        self._busy: Counter[str] = Counter()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, uid: str, *, delay: float = 0.0) -> None:
+        """Visit an object after ``delay`` seconds, or sooner if it is due sooner."""
+        due = self._clock() + delay
+        entry = self._entries.get(uid)
+        if entry is not None and entry.due <= due:
+            return
+        serial = next(self._serial)
+        self._entries[uid] = _Entry(due=due, serial=serial)
+        heapq.heappush(self._heap, (due, serial, uid))
+        self._wake.set()
+
+    def forget(self, uid: str) -> None:
+        """Drop an object that is gone."""
+        self._entries.pop(uid, None)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def overdue(self) -> float:
+        """Seconds by which the oldest due object is late; 0 where nothing is due."""
+        now = self._clock()
+        return max((now - entry.due for uid, entry in self._entries.items() if uid not in self._running), default=0.0)
+
+    async def run(self) -> None:
+        """Hand out visits until cancelled; a cancelled queue waits for nothing."""
+        try:
+            while True:
+                delay = self._start_due()
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), timeout=delay)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start_due(self) -> float | None:
+        """Start every visit that is due and allowed; returns the seconds until the next one is due."""
+        now = self._clock()
+        postponed: list[tuple[float, int, str]] = []
+        delay: float | None = None
+        while self._heap:
+            due, serial, uid = self._heap[0]
+            entry = self._entries.get(uid)
+            if entry is None or entry.serial != serial:
+                heapq.heappop(self._heap)
+                continue
+            if due > now:
+                delay = due - now
+                break
+            heapq.heappop(self._heap)
+            if uid in self._running or len(self._running) >= self._workers or self._crowded(uid):
+                postponed.append((due, serial, uid))
+                continue
+            del self._entries[uid]
+            self._start(uid)
+        for item in postponed:
+            heapq.heappush(self._heap, item)
+        return delay
+
+    def _crowded(self, uid: str) -> bool:
+        bulkhead = self._bulkhead(uid)
+        return bulkhead is not None and self._busy[bulkhead] >= max(1, self._workers // 2)
+
+    def _start(self, uid: str) -> None:
+        bulkhead = self._bulkhead(uid)
+        self._running.add(uid)
+        if bulkhead is not None:
+            self._busy[bulkhead] += 1
+        task = asyncio.create_task(self._run_one(uid, bulkhead), name=f"visit-{uid}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_one(self, uid: str, bulkhead: str | None) -> None:
+        try:
+            await self._visit(uid)
+        except Exception:
+            # A visit handles its own failures; what gets here is a defect, and must not end the other objects' visits.
+            logger.exception("visit of %s failed", uid)
+            self.add(uid, delay=30.0)
+        finally:
+            self._running.discard(uid)
+            if bulkhead is not None:
+                self._busy[bulkhead] -= 1
+            self._wake.set()

@@ -1,0 +1,337 @@
+"""Summarise for TemplateBundles: from what was decided for a source to the status of each of its bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from skillmeat_operator.api.conditions import ConditionType, Reason
+from skillmeat_operator.api.template_bundle import BundleInCatalog, TemplateBundle, TemplateBundleStatus
+from skillmeat_operator.domain.candidates import Candidate, Fate
+from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
+from skillmeat_operator.domain.declarations import Declaration, Match, declaration_hash
+from skillmeat_operator.domain.entity import printable
+from skillmeat_operator.domain.outcome import Outcome
+from skillmeat_operator.domain.plan import Plan, Refusal
+from skillmeat_operator.domain.problems import missing_with_reason, refusal_message
+from skillmeat_operator.domain.snapshot import HeldReason, Record
+from skillmeat_operator.domain.summary import freeze
+
+
+@dataclass(frozen=True, slots=True)
+class BundleContext:
+    """What a TemplateBundle's status is derived from, besides itself."""
+
+    outcome: Outcome | None
+    """Of its CatalogSource's visit; None where that has not been visited or does not exist."""
+    source_exists: bool
+    read_again: bool
+    """Whether a second complete read since the bundle was first not found did not have it either."""
+    grace: timedelta
+    """How long a missing bundle or CatalogSource is awaited before it counts as Stalled."""
+    now: datetime
+
+
+class _Derivation:
+    """Derives one status; each method is one row of the table (design, section 4)."""
+
+    def __init__(self, bundle: TemplateBundle, context: BundleContext) -> None:
+        self.bundle = bundle
+        self.context = context
+        self.outcome = context.outcome
+        self.plan: Plan | None = context.outcome.plan if context.outcome is not None else None
+        self.conditions = ConditionSet(bundle.status.conditions, generation=bundle.generation, now=context.now)
+        self.declaration = self._declaration()
+        key = self.declaration.key if self.declaration is not None else None
+        self.record: Record | None = self.plan.by_key.get(key) if self.plan is not None and key is not None else None
+        self.candidate: Candidate | None = self._candidate(key)
+
+    def status(self) -> TemplateBundleStatus:
+        self._decide()
+        for kind in (ConditionType.RESOLVED, ConditionType.VERSION_ACCEPTED, ConditionType.CATALOG_SYNCED, ConditionType.STALE):
+            if self.conditions.current(kind) is None:
+                self.conditions.set(kind, UNKNOWN, Reason.PROGRESSING, "not decided yet")
+        previous = self.bundle.status
+        update: dict[str, object] = {
+            "observed_generation": self.bundle.generation,
+            "conditions": self.conditions.result(),
+        }
+        if self.plan is not None and self.declaration is not None and not self._waits_for_counts():
+            update |= self._facts()
+        return previous.model_copy(update=update)
+
+    def _decide(self) -> None:
+        bundle, plan, declaration = self.bundle, self.plan, self.declaration
+        if bundle.spec.suspend:
+            settled = self.record is not None and self.record.declaration_hash == declaration_hash(bundle)
+            freeze(self.conditions, settled=settled or self._frozen_already())
+            return
+        if not self.context.source_exists:
+            self._awaited(
+                Reason.SOURCE_NOT_FOUND,
+                f"there is no CatalogSource {bundle.spec.source_ref.name} in this namespace: "
+                "create it or correct spec.sourceRef.name",
+                confirmed=True,
+            )
+            return
+        if plan is None or declaration is None:
+            self._source_not_ready()
+            return
+        if self.candidate is not None and plan is not None:
+            self._stale(self.candidate)
+        match declaration.match:
+            case Match.INVALID:
+                self._resolved()
+                message = f"spec.version cannot be read as a range: {declaration.problem}"
+                self.conditions.set(ConditionType.VERSION_ACCEPTED, FALSE, Reason.INVALID_SPEC, message)
+                self._fail(Reason.INVALID_SPEC, message, stalled=True)
+            case Match.AMBIGUOUS:
+                ids = ", ".join(printable(one) for one in declaration.candidates[:5])
+                message = f"{len(declaration.candidates)} bundles have this name: name one by spec.bundleRef.id ({ids})"
+                self.conditions.set(ConditionType.RESOLVED, FALSE, Reason.AMBIGUOUS_BUNDLE, message)
+                self._fail(Reason.AMBIGUOUS_BUNDLE, message, stalled=True)
+            case Match.DUPLICATE:
+                self._resolved()
+                message = (
+                    f"TemplateBundle {declaration.elder} is older and declares the same bundle: delete one of the two"
+                )
+                self._fail(Reason.DUPLICATE_DECLARATION, message, stalled=True)
+            case Match.NOT_FOUND:
+                self._not_found()
+            case Match.FOUND:
+                self._found(plan, declaration)
+
+    def _found(self, plan: Plan, declaration: Declaration) -> None:
+        if declaration.key not in plan.prepared.observed_keys or self.candidate is None:
+            self._not_found()
+            return
+        self._resolved()
+        candidate = self.candidate
+        if declaration.range is None:
+            self.conditions.set(ConditionType.VERSION_ACCEPTED, TRUE, Reason.SUCCEEDED, "no range is asked for")
+        elif declaration.range.accepts(candidate.version):
+            self.conditions.set(
+                ConditionType.VERSION_ACCEPTED, TRUE, Reason.SUCCEEDED, f"{_version(candidate)} is inside the range"
+            )
+        else:
+            self.conditions.set(
+                ConditionType.VERSION_ACCEPTED, FALSE, Reason.OUTSIDE_RANGE, f"{_version(candidate)} is outside the range"
+            )
+        refusal = self._refusal()
+        if candidate.fate is Fate.UNSELECTED:
+            message = (
+                "the bundle is in the source, but spec.filters of the CatalogSource leaves it out: "
+                "widen the filters or delete this object"
+            )
+            self._fail(Reason.BUNDLE_NOT_FOUND, message, stalled=True)
+        elif candidate.fate is Fate.UNPUBLISHED:
+            self._held_back()
+        elif refusal is not None:
+            reason = Reason.CONFLICT if refusal.holder is not None else Reason.ENTITY_INVALID
+            message = refusal_message(refusal)
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, reason, message)
+            self._fail(reason, message, stalled=True)
+        elif candidate.fate is Fate.OUTSIDE_RANGE and self.record is None:
+            message = (
+                f"the source has {_version(candidate)}, which is outside the range, and no accepted version was "
+                "published before: widen spec.version, or wait for an accepted version"
+            )
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.OUTSIDE_RANGE, message)
+            self._fail(Reason.OUTSIDE_RANGE, message, stalled=True)
+        elif self.record is not None:
+            self._verified(self.record)
+        else:
+            self._source_not_ready()
+
+    def _held_back(self) -> None:
+        state = self.outcome.state if self.outcome is not None else None
+        if state is None:
+            self._source_not_ready()
+            return
+        leftover = [ref for ref in state.leftovers if ref == self.bundle.status.entity_ref]
+        if leftover:
+            message = "taken out of the document; the catalog removes it within a minute"
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
+            self._fail(Reason.PROGRESSING, message, stalled=False)
+            return
+        message = "spec.publish is false and the template is not in the catalog"
+        self.conditions.set(ConditionType.CATALOG_SYNCED, TRUE, Reason.HELD_BACK, message)
+        self._ready(Reason.HELD_BACK, message)
+
+    def _verified(self, record: Record) -> None:
+        outcome = self.outcome
+        state = outcome.state if outcome is not None else None
+        if outcome is None or state is None or not outcome.published:
+            self._source_not_ready()
+            return
+        document = outcome.diagnosis.document
+        if record.ref in state.matching:
+            self.conditions.set(ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published")
+            self._shown(record)
+        elif document is not None:
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
+            self._fail(document.reason, document.message, stalled=True)
+        elif outcome.converging:
+            if ready_for(self.bundle.status.conditions, self.bundle.generation):
+                self.conditions.at_rest()
+                return
+            message = "published; the catalog is catching up"
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
+            self._fail(Reason.PROGRESSING, message, stalled=False)
+        else:
+            finding = missing_with_reason(outcome).get(record.ref)
+            reason = finding.reason if finding is not None else Reason.NOT_YET_PROCESSED
+            message = finding.message if finding is not None else "published, but the portal does not show it yet"
+            self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, reason, message)
+            self._fail(reason, message, stalled=finding is not None)
+
+    def _shown(self, record: Record) -> None:
+        if record.held is HeldReason.OUTSIDE_RANGE and self.candidate is not None:
+            self._ready(
+                Reason.OUTSIDE_RANGE,
+                f"the source has {_version(self.candidate)}, which is outside the range; "
+                f"{_text(record.bundle_version)} stays published",
+            )
+        else:
+            self._ready(Reason.SUCCEEDED, "published and verified in the catalog")
+
+    def _not_found(self) -> None:
+        message = "the source has no such bundle with an enabled template: correct spec.bundleRef, or enable it in SkillMeat"
+        held = " (it stays published while its removal is held)" if self.record is not None else ""
+        self._awaited(Reason.BUNDLE_NOT_FOUND, message + held, confirmed=self.context.read_again)
+
+    def _awaited(self, reason: Reason, message: str, *, confirmed: bool) -> None:
+        """Something is missing that GitOps may bring a moment later: Stalled only after a grace."""
+        self.conditions.set(ConditionType.RESOLVED, FALSE, reason, message)
+        resolved = self.conditions.current(ConditionType.RESOLVED)
+        since = resolved.last_transition_time if resolved is not None else self.context.now
+        before = find(self.bundle.status.conditions, ConditionType.STALLED)
+        already = before is not None and before.reason == reason
+        late = self.context.now - since >= self.context.grace
+        self._fail(reason, message, stalled=already or (late and confirmed))
+
+    def _source_not_ready(self) -> None:
+        if ready_for(self.bundle.status.conditions, self.bundle.generation):
+            self.conditions.at_rest()
+            return
+        ready = find(self.bundle.status.conditions, ConditionType.READY)
+        if ready is not None and ready.observed_generation == self.bundle.generation and ready.status is FALSE:
+            return
+        name = self.bundle.spec.source_ref.name
+        self._fail(
+            Reason.SOURCE_NOT_READY,
+            f"CatalogSource {name} has not been read or verified since this was changed: see its conditions",
+            stalled=False,
+        )
+
+    def _frozen_already(self) -> bool:
+        """Whether this generation was found suspended before: it stays as it was written then."""
+        ready = find(self.bundle.status.conditions, ConditionType.READY)
+        return (
+            ready is not None
+            and ready.observed_generation == self.bundle.generation
+            and ready.message.startswith("suspended")
+            and ready.reason != Reason.SUSPENDED
+        )
+
+    def _resolved(self) -> None:
+        self.conditions.set(ConditionType.RESOLVED, TRUE, Reason.SUCCEEDED, "found in its source")
+
+    def _stale(self, candidate: Candidate) -> None:
+        if candidate.stale is None:
+            self.conditions.set(
+                ConditionType.STALE, UNKNOWN, Reason.STALENESS_UNKNOWN, "SkillMeat does not tell how new the bundle is"
+            )
+        elif candidate.stale:
+            self.conditions.set(
+                ConditionType.STALE, TRUE, Reason.UPSTREAM_NEWER, "SkillMeat serves it older than its bundle"
+            )
+        else:
+            self.conditions.set(ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "served as new as its bundle")
+
+    def _ready(self, reason: Reason, message: str) -> None:
+        self.conditions.at_rest()
+        self.conditions.set(ConditionType.READY, TRUE, reason, message)
+
+    def _fail(self, reason: Reason, message: str, *, stalled: bool) -> None:
+        self.conditions.set(ConditionType.READY, FALSE, reason, message)
+        if stalled:
+            self.conditions.stuck(reason, message)
+        else:
+            self.conditions.working(reason, message)
+
+    def _declaration(self) -> Declaration | None:
+        if self.plan is None:
+            return None
+        everything = self.plan.prepared.declarations.all
+        return next(
+            (
+                one
+                for one in everything
+                if one.bundle.uid == self.bundle.uid and one.bundle.generation == self.bundle.generation
+            ),
+            None,
+        )
+
+    def _candidate(self, key: str | None) -> Candidate | None:
+        if self.plan is None or key is None:
+            return None
+        return next((one for one in self.plan.prepared.candidates if one.key == key), None)
+
+    def _refusal(self) -> Refusal | None:
+        if self.plan is None or self.candidate is None:
+            return None
+        everything = (*self.plan.invalid, *self.plan.conflicting)
+        return next((one for one in everything if one.candidate is self.candidate), None)
+
+    def _waits_for_counts(self) -> bool:
+        """Facts of the catalog are written when it has caught up, like the counts of the source."""
+        return self.outcome is None or self.outcome.state is None or self.outcome.converging
+
+    def _facts(self) -> dict[str, object]:
+        state = self.outcome.state if self.outcome is not None else None
+        record = self.record
+        if record is None or self.declaration is None or self.declaration.match is Match.DUPLICATE:
+            candidate = self.candidate
+            leftover = self.bundle.status.entity_ref if state is not None and state.leftovers else None
+            present = state is not None and leftover in state.leftovers
+            return {
+                "entity_ref": leftover if present else None,
+                "bundle_id": None,
+                "bundle_version": None,
+                "generated_at": None,
+                "available_version": printable(candidate.version) if candidate is not None and candidate.version else None,
+                "stale": candidate.stale if candidate is not None else None,
+                "catalog": BundleInCatalog(present=present, up_to_date=False),
+            }
+        candidate = self.candidate
+        available = candidate.version if candidate is not None else None
+        built = datetime.fromisoformat(record.generated_at) if record.generated_at is not None else None
+        return {
+            "entity_ref": record.ref,
+            "bundle_id": printable(record.bundle_id) if record.bundle_id is not None else None,
+            "bundle_version": printable(record.bundle_version) if record.bundle_version is not None else None,
+            "generated_at": built,
+            "available_version": printable(available) if available and available != record.bundle_version else None,
+            "stale": candidate.stale if candidate is not None else None,
+            "catalog": None
+            if state is None
+            else BundleInCatalog(
+                present=record.ref in state.uids,
+                up_to_date=record.ref in state.matching,
+                uid=state.uids.get(record.ref),
+            ),
+        }
+
+
+def summarise_bundle(bundle: TemplateBundle, context: BundleContext) -> TemplateBundleStatus:
+    """The status of a TemplateBundle after its CatalogSource was visited, or found missing."""
+    return _Derivation(bundle, context).status()
+
+
+def _version(candidate: Candidate) -> str:
+    return _text(candidate.version)
+
+
+def _text(version: str | None) -> str:
+    return f"version {printable(version)}" if version else "no version"

@@ -1,0 +1,246 @@
+"""From observed elements to candidates: what each of them would be in the catalog, or why it is not going there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from skillmeat_operator.api.catalog_source import CatalogSourceSpec
+from skillmeat_operator.api.names import TEMPLATE_STALE
+from skillmeat_operator.api.policies import PublishPolicy
+from skillmeat_operator.api.template_bundle import TemplateBundle
+from skillmeat_operator.domain import declarations
+from skillmeat_operator.domain.declarations import BundleIdentity, Declaration, Declarations, Match
+from skillmeat_operator.domain.entity import annotation, bundle_id, bundle_version, entity_ref, generated_at
+from skillmeat_operator.domain.filters import select
+from skillmeat_operator.domain.normalise import NormaliseContext, apply_overrides, normalise
+from skillmeat_operator.domain.observation import Json, StalenessReading
+from skillmeat_operator.domain.rules import Violation, is_template, violations
+from skillmeat_operator.domain.snapshot import Record, SourceFacts
+from skillmeat_operator.domain.staleness import is_stale
+
+
+class Fate(StrEnum):
+    """What becomes of an observed element before names and owners are looked at."""
+
+    UNSELECTED = "Unselected"
+    """Left out by the filters or by publishPolicy."""
+    UNPUBLISHED = "Unpublished"
+    """Its TemplateBundle says ``publish: false``."""
+    OUTSIDE_RANGE = "OutsideRange"
+    SUSPENDED = "Suspended"
+    INVALID = "Invalid"
+    READY = "Ready"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a TemplateBundle keeps the observed form out."""
+        return self in {Fate.UNPUBLISHED, Fate.OUTSIDE_RANGE, Fate.SUSPENDED}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One observed element on its way into the catalog."""
+
+    key: str
+    """Key of its bundle: the bundle id, or ``name:<metadata.name>``, or ``element:<position>``."""
+    facts: SourceFacts
+    bundle_id: str | None
+    version: str | None
+    fate: Fate
+    entity: Json | None = None
+    """Normalised, with defaults and overrides, not sealed; None unless it could be made."""
+    ref: str | None = None
+    violations: tuple[Violation, ...] = ()
+    declaration: Declaration | None = None
+    stale: bool | None = None
+    """None: it cannot be told."""
+    bundle_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All candidates of one observation."""
+
+    candidates: tuple[Candidate, ...]
+    declarations: Declarations
+    observed_keys: frozenset[str]
+
+    @property
+    def wanted_refs(self) -> frozenset[str]:
+        """Refs that would be published if nobody else held them."""
+        return frozenset(one.ref for one in self.candidates if one.ref is not None and one.fate is Fate.READY)
+
+
+def prepare(
+    elements: Sequence[Json],
+    *,
+    spec: CatalogSourceSpec,
+    context: NormaliseContext,
+    bundles: Sequence[TemplateBundle],
+    records: Mapping[str, Record],
+    staleness: StalenessReading | None,
+    generated: Mapping[str, datetime],
+) -> Prepared:
+    """Turn observed elements into candidates.
+
+    Args:
+        elements: the observation, in list order.
+        spec: of the CatalogSource.
+        context: for normalisation.
+        bundles: the TemplateBundles of this source, in any order.
+        records: what is published, by key.
+        staleness: reading of the staleness pages, if there is one.
+        generated: ``generated-at`` as observed now, by bundle id.
+    """
+    identities = [identify(element, position) for position, element in enumerate(elements)]
+    observed = frozenset(identity.key for identity in identities)
+    remembered = [
+        BundleIdentity(key=key, bundle_id=record.bundle_id, title=record.facts.title)
+        for key, record in records.items()
+        if key not in observed
+    ]
+    matched = declarations.match(bundles, [*identities, *remembered])
+    candidates = tuple(
+        _candidate(
+            element,
+            identity,
+            spec=spec,
+            context=context,
+            declaration=matched.by_key.get(identity.key),
+            record=records.get(identity.key),
+            staleness=staleness,
+            generated=generated,
+        )
+        for element, identity in zip(elements, identities, strict=True)
+    )
+    return Prepared(candidates=candidates, declarations=matched, observed_keys=observed)
+
+
+def identify(element: Json, position: int) -> BundleIdentity:
+    """What an element is known by."""
+    facts = source_facts(element)
+    identifier = bundle_id(element) if isinstance(element, Mapping) else None
+    if identifier is not None:
+        key = identifier
+    else:
+        key = f"name:{facts.name}" if facts.name else f"element:{position}"
+    return BundleIdentity(key=key, bundle_id=identifier, title=facts.title)
+
+
+def source_facts(element: Json) -> SourceFacts:
+    """What filters look at, as the source emits it."""
+    root = element if isinstance(element, Mapping) else {}
+    metadata = root.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    spec = root.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    tags = metadata.get("tags")
+    return SourceFacts(
+        name=_text(metadata.get("name")) or "",
+        title=_text(metadata.get("title")),
+        tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+        type=_text(spec.get("type")),
+    )
+
+
+def still_wanted(
+    record: Record, declaration: Declaration | None, *, spec: CatalogSourceSpec, bundle_status: str | None
+) -> bool:
+    """Whether the current spec and TemplateBundles would publish a record whose bundle is gone from the source."""
+    if not select(
+        spec.filters, record.facts.as_element(), bundle_status=bundle_status or record.bundle_status, published=True
+    ):
+        return False
+    if declaration is None:
+        return spec.publish_policy is PublishPolicy.ALL
+    if not declaration.publishes:
+        return False
+    return declaration.range is None or declaration.range.accepts(record.bundle_version)
+
+
+def _candidate(
+    element: Json,
+    identity: BundleIdentity,
+    *,
+    spec: CatalogSourceSpec,
+    context: NormaliseContext,
+    declaration: Declaration | None,
+    record: Record | None,
+    staleness: StalenessReading | None,
+    generated: Mapping[str, datetime],
+) -> Candidate:
+    facts = source_facts(element)
+    if not is_template(element):
+        return Candidate(
+            key=identity.key,
+            facts=facts,
+            bundle_id=identity.bundle_id,
+            version=None,
+            fate=Fate.INVALID,
+            declaration=declaration,
+            violations=(
+                Violation(
+                    field="kind",
+                    message="the list's element is no Template of scaffolder.backstage.io/v1beta3; correct it in SkillMeat",
+                    repairable=False,
+                ),
+            ),
+        )
+    page = staleness.bundles.get(identity.bundle_id or "") if staleness is not None else None
+    status = page.status if page is not None else None
+    if status is None and record is not None:
+        status = record.bundle_status
+    built = generated.get(identity.bundle_id or "") or generated_at(element)
+    stale = is_stale(annotation=annotation(element, TEMPLATE_STALE), generated_at=built, facts=page)
+    version = bundle_version(element)
+    selected = select(spec.filters, element, bundle_status=status, published=record is not None)
+    if spec.publish_policy is PublishPolicy.DECLARED and declaration is None:
+        selected = False
+
+    entity: Json | None = None
+    ref: str | None = None
+    broken: tuple[Violation, ...] = ()
+    if not selected:
+        fate = Fate.UNSELECTED
+    elif declaration is not None and not declaration.publishes:
+        fate = Fate.UNPUBLISHED
+    elif declaration is not None and declaration.bundle.spec.suspend:
+        fate = Fate.SUSPENDED
+    elif declaration is not None and not _accepts(declaration, version):
+        fate = Fate.OUTSIDE_RANGE
+    else:
+        fate = Fate.READY
+    if fate in {Fate.READY, Fate.SUSPENDED}:
+        entity = normalise(element, context=context)
+        if declaration is not None:
+            entity = apply_overrides(entity, declaration.bundle.spec.overrides)
+        broken = violations(entity)
+        ref = entity_ref(entity) if not broken else None
+        if broken and fate is Fate.READY:
+            fate, entity = Fate.INVALID, None
+    return Candidate(
+        key=identity.key,
+        facts=facts,
+        bundle_id=identity.bundle_id,
+        version=version,
+        fate=fate,
+        entity=entity,
+        ref=ref,
+        violations=broken,
+        declaration=declaration,
+        stale=stale,
+        bundle_status=status,
+    )
+
+
+def _accepts(declaration: Declaration, version: str | None) -> bool:
+    if declaration.match is Match.INVALID:
+        return False
+    return declaration.range is None or declaration.range.accepts(version)
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None

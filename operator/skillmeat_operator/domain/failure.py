@@ -1,0 +1,52 @@
+"""What can go wrong with a remote side, told apart by what helps against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from skillmeat_operator.api.conditions import Reason
+
+
+class FailureKind(StrEnum):
+    """How a failure is treated: by waiting, by a person, or by a rotated credential."""
+
+    TRANSIENT = "Transient"
+    """Retried with backoff: refused connection, time-out, 429, 5xx, an answer that is no complete list."""
+    CREDENTIAL = "Credential"
+    """401, 403 or a token that cannot read: counts once it was seen twice with the same Secret."""
+    SECRET = "Secret"
+    """A Secret, ConfigMap or key is missing: awaited for a grace, since GitOps may bring it a moment later."""
+    CONFIGURATION = "Configuration"
+    """Does not get better without a change of the spec, of flags or of the remote side's edition."""
+
+
+class Side(StrEnum):
+    """Which remote side a failure belongs to."""
+
+    SOURCE = "source"
+    CATALOG = "catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure as status may show it.
+
+    ``message`` is one sentence of ours that says what to do; it never holds anything a remote side sent beyond what
+    the design (section 4) allows.
+    """
+
+    side: Side
+    kind: FailureKind
+    reason: Reason
+    message: str
+    retry_after: float | None = None
+    """Seconds the remote side asked us to wait, if it did."""
+
+
+class FailedError(Exception):
+    """Carries a :class:`Failure` out of an adapter."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.reason}: {failure.message}")
+        self.failure = failure

@@ -1,0 +1,76 @@
+"""The problems of a CatalogSource's status: each template that is not there as it should be, with reason and remedy."""
+
+from __future__ import annotations
+
+from skillmeat_operator.api.catalog_source_status import MAX_LISTED, Problem
+from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.policies import Severity
+from skillmeat_operator.domain.diagnosis import Finding, conflict_message
+from skillmeat_operator.domain.entity import printable
+from skillmeat_operator.domain.outcome import Outcome
+from skillmeat_operator.domain.plan import Plan, Refusal
+
+
+def missing_with_reason(outcome: Outcome) -> dict[str, Finding]:
+    """Missing refs that have a reason beyond "not processed yet"."""
+    missing = outcome.state.missing if outcome.state is not None else ()
+    found = outcome.diagnosis.entities
+    return {ref: found[ref] for ref in missing if ref in found and found[ref].reason is not Reason.NOT_YET_PROCESSED}
+
+
+def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
+    """At most 20 problems, errors first, then by ref; the counts beside them are complete."""
+    problems = [_invalid(refusal) for refusal in plan.invalid]
+    problems += [_conflict(refusal) for refusal in plan.conflicting]
+    if outcome.state is not None:
+        bundle_ids = {record.ref: record.bundle_id for record in plan.published}
+        reasons = missing_with_reason(outcome)
+        for ref in outcome.state.missing:
+            finding = reasons.get(ref) or Finding(
+                Reason.NOT_YET_PROCESSED,
+                "published, but the portal does not show it yet; if it stays so, see the log of the portal's catalog",
+            )
+            problems.append(_problem(ref, bundle_ids.get(ref), finding.reason, finding.message))
+    ordered = sorted(problems, key=lambda one: (one.severity is not Severity.ERROR, one.entity_ref or "", one.bundle_id or ""))
+    return tuple(ordered[:MAX_LISTED])
+
+
+def refusal_message(refusal: Refusal) -> str:
+    """Why an observed template is not published as it is, in one sentence."""
+    if refusal.holder is not None:
+        return conflict_message(refusal.holder)
+    if refusal.twin is not None:
+        return (
+            "another bundle of this source has the same ref and was first; "
+            "rename one of the bundles in SkillMeat, or give one another name by a TemplateBundle's overrides.name"
+        )
+    first = refusal.candidate.violations[0].message if refusal.candidate.violations else "Backstage would refuse it"
+    more = len(refusal.candidate.violations) - 1
+    extra = f" (and {more} more)" if more > 0 else ""
+    kept = "; the last good version stays published" if refusal.held else ""
+    return f"{first}{extra}{kept}"
+
+
+def _invalid(refusal: Refusal) -> Problem:
+    candidate = refusal.candidate
+    ref = refusal.twin or candidate.ref or _emitted(refusal)
+    return _problem(ref, candidate.bundle_id, Reason.ENTITY_INVALID, refusal_message(refusal))
+
+
+def _conflict(refusal: Refusal) -> Problem:
+    return _problem(refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal))
+
+
+def _emitted(refusal: Refusal) -> str | None:
+    name = refusal.candidate.facts.name
+    return f"template:{name.lower()}" if name else None
+
+
+def _problem(ref: str | None, bundle_id: str | None, reason: Reason, message: str) -> Problem:
+    return Problem(
+        entity_ref=printable(ref) if ref is not None else None,
+        bundle_id=printable(bundle_id) if bundle_id is not None else None,
+        severity=Severity.ERROR,
+        reason=reason,
+        message=message[:1024],
+    )

@@ -1,0 +1,122 @@
+"""From a list that was just read to what is decided on: stale worker processes and moving timestamps are taken out.
+
+SkillMeat keeps a cache of entities per worker process, and ``skillmeat.io/generated-at`` is the moment the cache
+entry was built (``facts/skillmeat.md``, 1.1): it differs between worker processes that serve the same content, and a
+worker that was not invalidated goes on serving old content with an older one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from skillmeat_operator.api.names import GENERATED_AT
+from skillmeat_operator.domain.entity import bundle_id, bundle_version, canonical_json, generated_at
+from skillmeat_operator.domain.observation import Json
+
+
+@dataclass(frozen=True, slots=True)
+class SettledReading:
+    """One complete reading, made comparable with the one before."""
+
+    elements: tuple[Json, ...]
+    """In list order; content that did not change keeps the ``generated-at`` it had when it last changed."""
+    generated: Mapping[str, datetime]
+    """The ``generated-at`` seen in this very reading, by bundle id: what staleness is computed from."""
+    newest: Mapping[str, datetime]
+    """The newest ``generated-at`` ever seen, by bundle id."""
+    changed: bool
+    """Whether ``elements`` differ from those of the previous reading."""
+
+
+def settle(
+    elements: Sequence[Json], *, previous: Sequence[Json] | None, newest: Mapping[str, datetime]
+) -> SettledReading:
+    """Compare a fresh list with the previous one and keep what has not changed byte for byte.
+
+    An element with the bundle version of the previous reading and an older ``generated-at`` than one already seen
+    comes from a worker process that lags behind: the previous element is kept for it.
+    """
+    before: dict[str, list[Json]] = defaultdict(list)
+    for element in previous or ():
+        before[_key(element)].append(element)
+    seen = dict(newest)
+    generated: dict[str, datetime] = {}
+    settled: list[Json] = []
+    for element in elements:
+        queue = before.get(_key(element))
+        known = queue.pop(0) if queue else None
+        identifier = bundle_id(element) if isinstance(element, Mapping) else None
+        built = generated_at(element) if isinstance(element, Mapping) else None
+        if identifier is not None and built is not None:
+            generated[identifier] = built
+        if known is None:
+            settled.append(element)
+        elif _lags(element, known, built=built, newest=seen.get(identifier or "")):
+            settled.append(known)
+        else:
+            settled.append(known if _content(element) == _content(known) else element)
+        if identifier is not None and built is not None:
+            seen[identifier] = max(built, seen.get(identifier, built))
+    result = tuple(settled)
+    changed = previous is None or len(result) != len(previous) or _order(result) != _order(tuple(previous))
+    return SettledReading(elements=result, generated=generated, newest=seen, changed=changed)
+
+
+def content_digest(elements: Sequence[Json]) -> str:
+    """Sha256 (hex) over the elements in their order, without ``skillmeat.io/generated-at``."""
+    digest = hashlib.sha256()
+    for element in elements:
+        digest.update(_content(element))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _lags(element: Json, known: Json, *, built: datetime | None, newest: datetime | None) -> bool:
+    if built is None or not isinstance(known, Mapping):
+        return False
+    if bundle_version(element) != bundle_version(known):
+        return False
+    pinned = generated_at(known)
+    latest = max((moment for moment in (newest, pinned) if moment is not None), default=None)
+    return latest is not None and built < latest
+
+
+def _key(element: Json) -> str:
+    if not isinstance(element, Mapping):
+        return f"other:{hashlib.sha256(canonical_json(element)).hexdigest()}"
+    identifier = bundle_id(element)
+    if identifier is not None:
+        return f"bundle:{identifier}"
+    metadata = element.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return f"name:{name}" if isinstance(name, str) else "nameless"
+
+
+def _content(element: Json) -> bytes:
+    return canonical_json(_without_generated_at(element))
+
+
+def _without_generated_at(element: Any) -> Any:
+    if not isinstance(element, Mapping):
+        return element
+    metadata = element.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if not isinstance(metadata, Mapping) or not isinstance(annotations, Mapping) or GENERATED_AT not in annotations:
+        return element
+    rest = {key: value for key, value in annotations.items() if key != GENERATED_AT}
+    return {**element, "metadata": {**metadata, "annotations": rest}}
+
+
+def _order(elements: tuple[Json, ...]) -> tuple[tuple[bytes, ...], ...]:
+    """Content by name, in list order inside one name: the order between names decides nothing."""
+    groups: dict[str, list[bytes]] = defaultdict(list)
+    for element in elements:
+        metadata = element.get("metadata") if isinstance(element, Mapping) else None
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        groups[repr(name)].append(canonical_json(element))
+    return tuple(tuple(groups[name]) for name in sorted(groups))

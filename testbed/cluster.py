@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from testbed.certificates import kubeconfig
 from testbed.errors import MissingPrerequisiteError, PartError
 from testbed.process import plain_environment
 
@@ -27,23 +26,22 @@ class Cluster:
     def kubectl(
         self,
         *args: str | Path,
-        stdin: str | None = None,
-        check: bool = True,
+        input: str | None = None,
         timeout: float = 60.0,
         kubeconfig: Path | None = None,
-    ) -> str:
-        """Run kubectl and return what it printed (with ``check=False`` its errors too).
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl to its end, however it ends; ``input`` is its standard input.
 
-        Raises ``PartError`` with kubectl's own message when it fails, unless ``check`` is false, and when it
-        takes over ``timeout`` seconds. ``kubeconfig`` names another user's; the default is the admin's.
+        ``kubeconfig`` names another user's; the default is the admin's. Raises ``PartError`` when it takes
+        over ``timeout`` seconds.
         """
         home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         command = [str(self.kubectl_path), f"--kubeconfig={kubeconfig or self.kubeconfig}", *map(str, args)]
         try:
-            done = subprocess.run(  # noqa: S603 - running kubectl is the purpose
+            return subprocess.run(  # noqa: S603 - running kubectl is the purpose
                 command,
-                input=stdin,
+                input=input,
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -52,15 +50,23 @@ class Cluster:
             )
         except subprocess.TimeoutExpired:
             raise PartError(f"kubectl {_words(args)} took over {timeout:.0f} s.") from None
-        if not check:
-            return done.stdout + done.stderr
+
+    def run(
+        self,
+        *args: str | Path,
+        input: str | None = None,
+        timeout: float = 60.0,
+        kubeconfig: Path | None = None,
+    ) -> str:
+        """Run kubectl and return what it printed; raises ``PartError`` with its own message when it fails."""
+        done = self.kubectl(*args, input=input, timeout=timeout, kubeconfig=kubeconfig)
         if done.returncode != 0:
             raise PartError(f"kubectl {_words(args)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
     def get(self, *args: str) -> Any:
         """The object or list that ``kubectl get ARGS`` finds; raises ``PartError`` when there is none."""
-        return json.loads(self.kubectl("get", *args, "-o", "json"))
+        return json.loads(self.run("get", *args, "-o", "json"))
 
     def apply(self, *documents: Path | dict[str, Any] | str, server_side: bool = False) -> str:
         """``kubectl apply`` of files, folders, objects or YAML texts; returns what it printed."""
@@ -68,15 +74,15 @@ class Cluster:
         flags = ["--server-side", "--force-conflicts"] if server_side else []
         for document in documents:
             if isinstance(document, Path):
-                printed.append(self.kubectl("apply", *flags, "-f", document))
+                printed.append(self.run("apply", *flags, "-f", document))
             else:
                 text = document if isinstance(document, str) else json.dumps(document)
-                printed.append(self.kubectl("apply", *flags, "-f", "-", stdin=text))
+                printed.append(self.run("apply", *flags, "-f", "-", input=text))
         return "".join(printed)
 
     def service_account_token(self, namespace: str, name: str, *, duration: str = "24h") -> str:
         """A token of a service account that exists."""
-        return self.kubectl("-n", namespace, "create", "token", name, f"--duration={duration}").strip()
+        return self.run("-n", namespace, "create", "token", name, f"--duration={duration}").strip()
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """A kubeconfig that acts as a service account, so with its rights and no more."""
@@ -84,7 +90,7 @@ class Cluster:
         return self._write_kubeconfig(f"{namespace}-{name}", {"token": token})
 
     def _write_kubeconfig(self, name: str, user: dict[str, Any]) -> Path:
-        current = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+        current = json.loads(self.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
         current["users"] = [{"name": current["contexts"][0]["context"]["user"], "user": user}]
         current["contexts"][0]["context"].pop("namespace", None)
         path = self.folder / f"{name}.kubeconfig"
@@ -127,6 +133,3 @@ def existing_cluster_wanted() -> bool:
 
 def _words(args: tuple[str | Path, ...]) -> str:
     return " ".join(map(str, args))
-
-
-__all__ = ["Cluster", "ExistingCluster", "existing_cluster_wanted", "kubeconfig"]

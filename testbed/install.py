@@ -15,7 +15,8 @@ PARTS = ("controlplane", "skillmeat", "backstage", "judge")
 DEMO_PARTS = ("controlplane", "skillmeat", "backstage")
 
 _GIB = 1 << 30
-_NEEDED = {"controlplane": 4 * _GIB, "judge": _GIB // 2, "skillmeat": _GIB // 2, "backstage": _GIB}
+_NEEDED = {"controlplane": 4.0, "judge": 0.3, "skillmeat": 0.3, "backstage": 0.7}
+"""GiB of disk that a part takes while and after it is installed, what its package manager keeps included."""
 
 
 def install(workshop: Workshop, *, parts: Sequence[str] = PARTS, programs: Sequence[str] = PROGRAMS) -> None:
@@ -59,7 +60,7 @@ def check_prerequisites(
         check_compiler(machine)
         check_make(machine)
     if missing:
-        check_disk(machine, workshop.cache.folder, sum(_NEEDED[part] for part in missing))
+        check_disk(machine, workshop.cache.folder, int(sum(_NEEDED[part] for part in missing) * _GIB))
     return missing
 
 

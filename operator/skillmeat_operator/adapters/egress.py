@@ -20,8 +20,6 @@ RESOLVE_TIMEOUT = 5.0
 REMEMBER = 10.0
 """Seconds for which a look-up serves: the requests of one sync and the connections they open."""
 MOST_REMEMBERED = 4096
-MOST_ADDRESSES = 8
-"""Addresses of one name that are looked at; a name with more is refused rather than checked in part."""
 
 _ANY_NAME = HostPattern(name="*")
 
@@ -169,8 +167,6 @@ class Egress:
             raise CallError(CallProblem.NAME_NOT_RESOLVED) from error
         if not found:
             raise CallError(CallProblem.NAME_NOT_RESOLVED)
-        if len(found) > MOST_ADDRESSES:
-            raise CallError(CallProblem.EGRESS_REFUSED, f"its name has more than {MOST_ADDRESSES} addresses")
         for text in found:
             self._policy.check_address(host, parse_address(text))
         self._known[host] = (self._clock(), found)

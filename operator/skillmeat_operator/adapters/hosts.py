@@ -34,7 +34,10 @@ class Host:
             raise ValueError("not a URL") from error
         if parsed.scheme not in DEFAULT_PORTS or not name:
             raise ValueError("not an http or https URL with a host")
-        return cls(name=name, port=parsed.port or DEFAULT_PORTS[parsed.scheme])
+        port = DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
+        if not 0 < port < 65536:
+            raise ValueError("not a URL: the port is out of range")
+        return cls(name=name, port=port)
 
     @property
     def is_loopback_name(self) -> bool:
@@ -72,7 +75,10 @@ class HostPattern:
         Raises:
             ValueError: it is no such pattern; the message is one sentence.
         """
-        name, port = _split_port(text.strip())
+        refusal = f"{text!r} is not a host, *.suffix or *, each with an optional :port."
+        if any(character in text for character in "/@?#% "):
+            raise ValueError(refusal)
+        name, port = _split_port(text)
         if name == "*":
             return cls(name="*", port=port)
         wildcard = name.startswith("*.")
@@ -81,8 +87,8 @@ class HostPattern:
             ascii_name = canonical_name(httpx.URL(scheme="http", host=plain).raw_host.decode("ascii"))
         except (httpx.InvalidURL, UnicodeError):
             ascii_name = ""
-        if not ascii_name or any(character in ascii_name for character in "*/@?#% "):
-            raise ValueError(f"{text!r} is not a host, *.suffix or *, each with an optional :port.")
+        if not ascii_name or "*" in ascii_name:
+            raise ValueError(refusal)
         return cls(name=f".{ascii_name}" if wildcard else ascii_name, port=port, is_suffix=wildcard)
 
     def names(self, host: Host) -> bool:

@@ -7,10 +7,11 @@ reads no proxy from the environment.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 100
 MAX_IDLE_CONNECTIONS = 20
+MOST_TRIES = 3
+"""Addresses of one name that are tried before the call fails."""
 IDLE_EXPIRY = 4.0
 """Seconds after which an unused connection is closed: below the 5 s after which uvicorn and Node close
 theirs, so that no request is written into a connection that the server is just closing."""
@@ -52,13 +55,26 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
             CallError: the host is refused, or its name is not known.
             httpcore.ConnectError, httpcore.ConnectTimeout: no address answers; that of the last one.
         """
-        addresses = await self._egress.addresses(Host(name=canonical_name(host), port=port))
+        checked = await self._egress.addresses(Host(name=canonical_name(host), port=port))
+        addresses = checked[:MOST_TRIES]
         for address in addresses[:-1]:
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._connect(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+        return await self._connect(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def _connect(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+        )
 
     async def connect_unix_socket(
         self,
@@ -72,6 +88,37 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait, for httpcore's retries."""
         await self._inner.sleep(seconds)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that is also closed when its TLS handshake is cancelled, which httpcore 1.0.9 forgets."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except asyncio.CancelledError:
+            await self._inner.aclose()
+            raise
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):

@@ -119,7 +119,10 @@ def _counts(source: SeenSource, console: Console) -> str:
             continue
         style = None if field in _PLAIN_COUNTS else Style.WARNING
         rows.append((Cell(name), Cell(str(count), style), Cell(" ".join((info.description or "").split()))))
-    lines = [heading("Templates", console), indented(render_table(("COUNT", "NOW", "MEANING"), rows, console))]
+    lines = [
+        heading("Templates", console),
+        indented(render_table(("COUNT", "NOW", "MEANING"), rows, console)),
+    ]
     if zero:
         lines.append(sentence(f"None: {', '.join(zero)}."))
     return "\n".join(lines)

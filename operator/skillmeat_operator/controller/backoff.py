@@ -22,7 +22,9 @@ class Backoff:
 
     def next(self, *, at_least: float | None = None) -> float:
         """Seconds to wait after one more failure; never shorter than the remote side asked for."""
-        ceiling = min(self._timings.backoff_longest, self._timings.backoff_first * 2**min(self._failures, 16))
+        ceiling = min(
+            self._timings.backoff_longest, self._timings.backoff_first * 2 ** min(self._failures, 16)
+        )
         self._failures += 1
         # A delay near zero would not be a backoff: the lower quarter of the jitter is left out.
         delay = self._uniform(ceiling / 4, ceiling)

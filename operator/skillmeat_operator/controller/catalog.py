@@ -110,7 +110,9 @@ class CatalogKeeper:
             visit.ensure_current()
             convergence.note_refresh(now)
             await client.refresh(entity_ref)
-        diagnosis = await self._diagnose(visit, plan, state, client=client, view=view, owner=owner, target=registered)
+        diagnosis = await self._diagnose(
+            visit, plan, state, client=client, view=view, owner=owner, target=registered
+        )
         converging = diagnosis.document is None and not convergence.given_up(now, self._timings)
         explained = set(diagnosis.entities)
         if converging and not republished and explained and explained >= set(state.missing):
@@ -156,7 +158,11 @@ class CatalogKeeper:
         stuck = convergence.given_up(now, self._timings)
         if not stuck and elapsed < self._timings.diagnose_after:
             # Early on, only what an earlier look found about the document as a whole still holds.
-            return Diagnosis(document=last.result.document) if last is not None and not state.matching else Diagnosis()
+            return (
+                Diagnosis(document=last.result.document)
+                if last is not None and not state.matching
+                else Diagnosis()
+            )
         absent = not state.matching and not await client.entity_exists(location_ref(target))
         if not stuck and not absent and not state.refused:
             return Diagnosis()
@@ -178,11 +184,17 @@ class CatalogKeeper:
             await self._repair_ghost(visit, client, view, target)
         return result
 
-    async def _repair_ghost(self, visit: Visit, client: BackstageClient, view: PortalView, target: str) -> None:
+    async def _repair_ghost(
+        self, visit: Visit, client: BackstageClient, view: PortalView, target: str
+    ) -> None:
         """A location that is listed and whose entity is gone for good is read again only after it is put back."""
         memory, now = visit.memory, self._clock()
         listed = view.locations.get(target)
-        since = memory.registered if memory.registered is not None else (memory.convergence or Convergence.start(now)).began
+        since = (
+            memory.registered
+            if memory.registered is not None
+            else (memory.convergence or Convergence.start(now)).began
+        )
         if listed is None or now - since < self._timings.ghost_after:
             return
         if memory.ghost_repaired is not None and now - memory.ghost_repaired < self._timings.diagnose_every:

@@ -50,7 +50,9 @@ class Claims:
         found: dict[str, Holder] = {}
         for ref in refs:
             claims = self._by_ref.get((portal_url, ref), {})
-            older = [one for one in claims.values() if one.uid != uid and (one.created, one.uid) < (created, uid)]
+            older = [
+                one for one in claims.values() if one.uid != uid and (one.created, one.uid) < (created, uid)
+            ]
             if older:
                 first = min(older, key=lambda one: (one.created, one.uid))
                 found[ref] = Holder(origin=None, source=first.name)

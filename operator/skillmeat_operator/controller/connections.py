@@ -149,7 +149,9 @@ class Connections:
             tls=tls,
             timings=self._timings,
         )
-        return PortalConnection(key=(url, "/".join(digests)), url=url, client=client, secrets="/".join(digests))
+        return PortalConnection(
+            key=(url, "/".join(digests)), url=url, client=client, secrets="/".join(digests)
+        )
 
     async def _credential(
         self, source: CatalogSource, reference: SecretKeyReference | None, side: Side
@@ -175,7 +177,11 @@ class Connections:
     async def _tls(self, source: CatalogSource, tls: TLS | None, side: Side) -> TlsMaterial:
         if tls is None:
             return TlsMaterial()
-        ca = await self._secrets.ca(source.namespace, tls.ca_ref, side=side) if tls.ca_ref is not None else None
+        ca = (
+            await self._secrets.ca(source.namespace, tls.ca_ref, side=side)
+            if tls.ca_ref is not None
+            else None
+        )
         certificate = key = None
         if tls.client_cert_secret_ref is not None:
             certificate, key = await self._secrets.client_certificate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from skillmeat_operator.adapters.backstage import BackstageClient
@@ -124,7 +124,7 @@ class Decider:
         plan = await self._decide(prepared, known, source)
         if plan.unrecovered and plan.removal is not None and client is not None:
             recovered = await self._recover(plan.unrecovered, client)
-            plan = await self._decide(prepared, Known(**{**_fields(known), "recovered": recovered}), source)
+            plan = await self._decide(prepared, replace(known, recovered=recovered), source)
         memory.holders = {ref: one for ref, one in holders.items() if one.source is None}
         memory.plan = plan
         memory.plan_key = self._key(visit, reading, view, bundles, memory.holders, owner)
@@ -135,7 +135,9 @@ class Decider:
         window = timedelta(seconds=self._timings.loss_window)
         if len(prepared.candidates) < LARGE:
             return decide(prepared, known, spec=source.spec, now=self._now(), window=window)
-        return await asyncio.to_thread(decide, prepared, known, spec=source.spec, now=self._now(), window=window)
+        return await asyncio.to_thread(
+            decide, prepared, known, spec=source.spec, now=self._now(), window=window
+        )
 
     def _observe(
         self, visit: Visit, reading: Reading[TemplateList] | None, stored: Content | None
@@ -200,8 +202,12 @@ class Decider:
             visit.source.annotations.get(APPROVE_REMOVAL),
             id(visit.memory.staleness),
             # While something is stale, each reading may be the one that is not: ``generated-at`` is in no digest.
-            reading.serial if reading is not None and visit.memory.plan is not None and visit.memory.plan.stale else None,
-            tuple(sorted((ref, one.origin, one.source) for ref, one in holders.items() if one.source is None)),
+            reading.serial
+            if reading is not None and visit.memory.plan is not None and visit.memory.plan.stale
+            else None,
+            tuple(
+                sorted((ref, one.origin, one.source) for ref, one in holders.items() if one.source is None)
+            ),
             kept is None,
             shown,
             view is None and kept is None,
@@ -223,7 +229,3 @@ def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:
 def _since(source: CatalogSource) -> str | None:
     removal = source.status.removal
     return removal.since.strftime("%Y-%m-%dT%H:%M:%SZ") if removal is not None else None
-
-
-def _fields(known: Known) -> dict[str, object]:
-    return {name: getattr(known, name) for name in Known.__slots__}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
-from skillmeat_operator.controller.snapshots import Kept, Snapshots
+from skillmeat_operator.controller.snapshots import Snapshots
 from skillmeat_operator.controller.store import Store
 from skillmeat_operator.domain.document import cluster_prefix
 from skillmeat_operator.domain.timings import Timings
@@ -42,8 +42,4 @@ class Documents:
         except KubernetesError:
             # The API server is away: what memory has was named by the head when it was last asked.
             kept = self._snapshots.kept(uid)
-        return _served(kept) if kept is not None else NotYet()
-
-
-def _served(kept: Kept) -> Served:
-    return Served(etag=kept.head.document_etag, gzip=kept.document)
+        return kept.document if kept is not None else NotYet()

@@ -54,6 +54,7 @@ class Gatherer:
         connections: Connections,
         pollers: Pollers,
         portals: Portals,
+        working: Callable[[str, PortalConnection], None],
         clock: Callable[[], float],
         now: Callable[[], datetime],
         timings: Timings,
@@ -61,6 +62,7 @@ class Gatherer:
         self._connections = connections
         self._pollers = pollers
         self._portals = portals
+        self._working = working
         self._clock = clock
         self._now = now
         self._timings = timings
@@ -98,6 +100,7 @@ class Gatherer:
             return PortalGathered(
                 outcome=self.judge(visit, reading.failure, secrets=connection.secrets), connection=connection
             )
+        self._working(visit.uid, connection)
         if visit.memory.portal_failed:
             visit.memory.portal_failed = False
             visit.memory.diagnose_now = True
@@ -116,7 +119,8 @@ class Gatherer:
                     condition is not None
                     and condition.status is ConditionStatus.FALSE
                     and condition.reason == failure.reason
-                    and (self._now() - condition.last_transition_time).total_seconds() >= self._timings.secret_grace
+                    and (self._now() - condition.last_transition_time).total_seconds()
+                    >= self._timings.secret_grace
                 )
                 return SideOutcome(failure=failure, stalled=waiting)
             case FailureKind.CREDENTIAL:
@@ -160,7 +164,11 @@ class Gatherer:
     def _portal_not_before(self, visit: Visit, connection: PortalConnection, *, fresh: bool) -> float:
         memory = visit.memory
         refusal = memory.refusals.get(Side.CATALOG)
-        if refusal is not None and refusal.secrets == connection.secrets and any(visit.pending_requests()) is False:
+        if (
+            refusal is not None
+            and refusal.secrets == connection.secrets
+            and any(visit.pending_requests()) is False
+        ):
             # A refused credential is not tried with every look at its Secret.
             second = refusal.first + self._timings.credential_recheck
             interval = visit.source.spec.interval.total_seconds()
@@ -172,7 +180,11 @@ class Gatherer:
         memory, source = visit.memory, visit.source
         now = self._clock()
         cadence = max(2 * source.spec.interval.total_seconds(), self._timings.staleness_least)
-        if memory.staleness_at is not None and now - memory.staleness_at < cadence and not any(visit.pending_requests()):
+        if (
+            memory.staleness_at is not None
+            and now - memory.staleness_at < cadence
+            and not any(visit.pending_requests())
+        ):
             return
         needed = needs_bundle_status(source.spec.filters)
         memory.staleness_at = now

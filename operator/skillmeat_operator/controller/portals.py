@@ -55,7 +55,8 @@ class Portals:
         taken = portal.taken_in
         asked = taken.failure.retry_after if taken is not None and taken.failure is not None else None
         ceiling = min(
-            self._timings.backoff_longest, self._timings.backoff_first * 2 ** min(max(portal.backoff.failures - 1, 0), 16)
+            self._timings.backoff_longest,
+            self._timings.backoff_first * 2 ** min(max(portal.backoff.failures - 1, 0), 16),
         )
         return max(self._uniform(ceiling / 4, ceiling), asked or 0.0)
 

@@ -67,7 +67,9 @@ class WorkQueue:
     def overdue(self) -> float:
         """Seconds by which the oldest due object is late; 0 where nothing is due."""
         now = self._clock()
-        return max((now - entry.due for uid, entry in self._entries.items() if uid not in self._running), default=0.0)
+        return max(
+            (now - entry.due for uid, entry in self._entries.items() if uid not in self._running), default=0.0
+        )
 
     async def run(self) -> None:
         """Hand out visits until cancelled; a cancelled queue waits for nothing."""

@@ -52,6 +52,11 @@ class Scheduler:
         backoff = self._trouble.setdefault(uid, Backoff(timings=self._timings, uniform=self._uniform))
         self._add(uid, min(backoff.next(), 30.0))
 
+    def deletion(self, uid: str) -> None:
+        """A deletion waits for the portal."""
+        backoff = self._trouble.setdefault(uid, Backoff(timings=self._timings, uniform=self._uniform))
+        self._add(uid, backoff.next())
+
     def rest(self, uid: str) -> None:
         """Nothing to do until something changes: the poller is not needed either."""
         self._trouble.pop(uid, None)

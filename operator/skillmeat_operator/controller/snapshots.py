@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from skillmeat_operator.adapters.kubernetes.errors import ConflictError
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore, UnreadableSnapshot
 from skillmeat_operator.api.catalog_source import CatalogSource, CatalogSourceSpec
-from skillmeat_operator.domain.document import document_etag
 from skillmeat_operator.domain.entity import canonical_json
 from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.plan import Plan
 from skillmeat_operator.domain.snapshot import KEPT_REVISIONS, Content, GuardState, Head, Record
 from skillmeat_operator.domain.snapshot_codec import Chunk, DigestMismatchError, Encoded, decode, encode
+from skillmeat_operator.serving.documents import Served
 
 LARGE = 64 * 1024
 """Bytes of gzip from which on a snapshot is decoded in a thread of its own."""
@@ -29,8 +28,8 @@ class Kept:
 
     head: Head
     chunks: tuple[Chunk, ...]
-    document: bytes
-    """gzip of the document."""
+    document: Served
+    """As it is served, gzip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +120,10 @@ class Snapshots:
         before = self._kept.get(uid)
         content = Content(records=plan.records, observed=tuple(observed))
         partitions = before.head.partitions if before is not None else 1
-        encoded, document, packed = await self._pack(uid, content, partitions)
+        encoded, document = await self._pack(uid, content, partitions)
         known = {chunk.name for chunk in before.chunks} if before is not None else set()
         entry = HeadEntry(uid=uid, namespace=source.namespace, name=source.name)
         await self._store.write_chunks(entry, encoded.chunks, known=known)
-        etag = document_etag(document)
         revisions = before.head.revisions if before is not None else ()
         if not revisions or revisions[0] != plan.revision:
             revisions = (plan.revision, *revisions)[:KEPT_REVISIONS]
@@ -136,7 +134,7 @@ class Snapshots:
             generation=source.generation,
             spec_hash=spec_hash(source.spec),
             revision=plan.revision,
-            document_etag=etag,
+            document_etag=document.sha256,
             partitions=encoded.partitions,
             chunks=tuple(chunk.reference for chunk in encoded.chunks),
             guard=plan.guard,
@@ -151,9 +149,9 @@ class Snapshots:
             self.forget(uid)
             raise
         self._versions[uid] = stored.resource_version
-        self._kept[uid] = Kept(head=stored, chunks=encoded.chunks, document=packed)
+        self._kept[uid] = Kept(head=stored, chunks=encoded.chunks, document=document)
         self._looked.add(uid)
-        return before is None or before.head.document_etag != etag
+        return before is None or before.head.document_etag != document.sha256
 
     async def tidy(self, uid: str) -> None:
         """Delete chunks that the head does not name any more: the last step of a publication."""
@@ -173,29 +171,33 @@ class Snapshots:
         self._guards.pop(uid, None)
         self._looked.discard(uid)
 
-    async def _pack(self, uid: str, content: Content, partitions: int) -> tuple[Encoded, bytes, bytes]:
-        def pack() -> tuple[Encoded, bytes, bytes]:
-            document = content.document()
-            return encode(uid, content, partitions=partitions), document, gzip.compress(document, 6, mtime=0)
+    async def _pack(self, uid: str, content: Content, partitions: int) -> tuple[Encoded, Served]:
+        def pack() -> tuple[Encoded, Served]:
+            return encode(uid, content, partitions=partitions), Served.of(content.document())
 
         if len(content.records) + len(content.observed or ()) < 200:
             return pack()
         return await asyncio.to_thread(pack)
 
     async def _unpack(self, head: Head, chunks: tuple[Chunk, ...]) -> Kept | None:
-        def unpack() -> bytes | None:
+        def unpack() -> Served | None:
             try:
-                document = decode(chunks).document()
+                document = Served.of(decode(chunks).document())
             except DigestMismatchError:
                 return None
-            return gzip.compress(document, 6, mtime=0) if document_etag(document) == head.document_etag else None
+            return document if document.sha256 == head.document_etag else None
 
-        packed = await asyncio.to_thread(unpack)
-        return Kept(head=head, chunks=chunks, document=packed) if packed is not None else None
+        served = await asyncio.to_thread(unpack)
+        return Kept(head=head, chunks=chunks, document=served) if served is not None else None
 
 
 def stored_form(
-    records: Sequence[Record], observed: Sequence[Json] | None, guard: GuardState, *, generation: int, spec: str
+    records: Sequence[Record],
+    observed: Sequence[Json] | None,
+    guard: GuardState,
+    *,
+    generation: int,
+    spec: str,
 ) -> Stored:
     """What a snapshot with this content says."""
     digest = hashlib.sha256()

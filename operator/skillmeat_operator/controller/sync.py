@@ -176,14 +176,23 @@ class SourceReconciler:
                     bundles=bundles,
                 )
             except FailedError as error:
-                judged = self._gatherer.judge(visit, error.failure, secrets=connection.secrets if connection else "")
+                judged = self._gatherer.judge(
+                    visit, error.failure, secrets=connection.secrets if connection else ""
+                )
                 portal = replace(portal, outcome=judged, view=None)
             else:
                 return decision, portal
         raise RuntimeError("a decision without the portal cannot fail because of it")
 
     async def _act(
-        self, visit: Visit, decision: Decision, portal: PortalGathered, base: Outcome, *, owner: Owner, target: str
+        self,
+        visit: Visit,
+        decision: Decision,
+        portal: PortalGathered,
+        base: Outcome,
+        *,
+        owner: Owner,
+        target: str,
     ) -> Outcome:
         """Publish, then bring the catalog in step and look whether it is."""
         plan = decision.plan
@@ -195,7 +204,9 @@ class SourceReconciler:
             if decision.fresh:
                 republished = await self._publish(visit, decision, target)
         except (ForbiddenError, ConflictError) as error:
-            logger.warning("the snapshot of %s/%s was not stored: %s", visit.source.namespace, visit.source.name, error)
+            logger.warning(
+                "the snapshot of %s/%s was not stored: %s", visit.source.namespace, visit.source.name, error
+            )
             visit.memory.plan_key = None
             return replace(base, published=False)
         if portal.view is None or portal.connection is None:
@@ -230,7 +241,9 @@ class SourceReconciler:
         """Store and serve the plan if it says anything that the snapshot does not; True if the document changed."""
         source, memory, plan = visit.source, visit.memory, decision.plan
         spec = spec_hash(source.spec)
-        wanted = stored_form(plan.records, decision.observed, plan.guard, generation=source.generation, spec=spec)
+        wanted = stored_form(
+            plan.records, decision.observed, plan.guard, generation=source.generation, spec=spec
+        )
         if memory.stored is None and decision.stored is not None:
             kept = self._snapshots.kept(visit.uid)
             if kept is not None:
@@ -300,7 +313,11 @@ class SourceReconciler:
 
     def _wants_fresh_view(self, visit: Visit) -> bool:
         memory = visit.memory
-        return memory.convergence is not None or any(visit.pending_requests()) or memory.leftovers_since is not None
+        return (
+            memory.convergence is not None
+            or any(visit.pending_requests())
+            or memory.leftovers_since is not None
+        )
 
     def _too_early(self, visit: Visit, outcome: Outcome) -> bool:
         """Whether the catalog is likely to have caught up before anybody reads that it has not."""

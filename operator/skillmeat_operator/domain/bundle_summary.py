@@ -10,7 +10,7 @@ from skillmeat_operator.api.template_bundle import BundleInCatalog, TemplateBund
 from skillmeat_operator.domain.candidates import Candidate, Fate
 from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
 from skillmeat_operator.domain.declarations import Declaration, Match, declaration_hash
-from skillmeat_operator.domain.entity import printable
+from skillmeat_operator.domain.grammar import printable
 from skillmeat_operator.domain.outcome import Outcome
 from skillmeat_operator.domain.plan import Plan, Refusal
 from skillmeat_operator.domain.problems import missing_with_reason, refusal_message
@@ -40,15 +40,24 @@ class _Derivation:
         self.context = context
         self.outcome = context.outcome
         self.plan: Plan | None = context.outcome.plan if context.outcome is not None else None
-        self.conditions = ConditionSet(bundle.status.conditions, generation=bundle.generation, now=context.now)
+        self.conditions = ConditionSet(
+            bundle.status.conditions, generation=bundle.generation, now=context.now
+        )
         self.declaration = self._declaration()
         key = self.declaration.key if self.declaration is not None else None
-        self.record: Record | None = self.plan.by_key.get(key) if self.plan is not None and key is not None else None
+        self.record: Record | None = (
+            self.plan.by_key.get(key) if self.plan is not None and key is not None else None
+        )
         self.candidate: Candidate | None = self._candidate(key)
 
     def status(self) -> TemplateBundleStatus:
         self._decide()
-        for kind in (ConditionType.RESOLVED, ConditionType.VERSION_ACCEPTED, ConditionType.CATALOG_SYNCED, ConditionType.STALE):
+        for kind in (
+            ConditionType.RESOLVED,
+            ConditionType.VERSION_ACCEPTED,
+            ConditionType.CATALOG_SYNCED,
+            ConditionType.STALE,
+        ):
             if self.conditions.current(kind) is None:
                 self.conditions.set(kind, UNKNOWN, Reason.PROGRESSING, "not decided yet")
         previous = self.bundle.status
@@ -92,9 +101,7 @@ class _Derivation:
                 self._fail(Reason.AMBIGUOUS_BUNDLE, message, stalled=True)
             case Match.DUPLICATE:
                 self._resolved()
-                message = (
-                    f"TemplateBundle {declaration.elder} is older and declares the same bundle: delete one of the two"
-                )
+                message = f"TemplateBundle {declaration.elder} is older and declares the same bundle: delete one of the two"
                 self._fail(Reason.DUPLICATE_DECLARATION, message, stalled=True)
             case Match.NOT_FOUND:
                 self._not_found()
@@ -108,14 +115,22 @@ class _Derivation:
         self._resolved()
         candidate = self.candidate
         if declaration.range is None:
-            self.conditions.set(ConditionType.VERSION_ACCEPTED, TRUE, Reason.SUCCEEDED, "no range is asked for")
+            self.conditions.set(
+                ConditionType.VERSION_ACCEPTED, TRUE, Reason.SUCCEEDED, "no range is asked for"
+            )
         elif declaration.range.accepts(candidate.version):
             self.conditions.set(
-                ConditionType.VERSION_ACCEPTED, TRUE, Reason.SUCCEEDED, f"{_version(candidate)} is inside the range"
+                ConditionType.VERSION_ACCEPTED,
+                TRUE,
+                Reason.SUCCEEDED,
+                f"{_version(candidate)} is inside the range",
             )
         else:
             self.conditions.set(
-                ConditionType.VERSION_ACCEPTED, FALSE, Reason.OUTSIDE_RANGE, f"{_version(candidate)} is outside the range"
+                ConditionType.VERSION_ACCEPTED,
+                FALSE,
+                Reason.OUTSIDE_RANGE,
+                f"{_version(candidate)} is outside the range",
             )
         refusal = self._refusal()
         if candidate.fate is Fate.UNSELECTED:
@@ -166,7 +181,9 @@ class _Derivation:
             return
         document = outcome.diagnosis.document
         if record.ref in state.matching:
-            self.conditions.set(ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published")
+            self.conditions.set(
+                ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published"
+            )
             self._shown(record)
         elif document is not None:
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
@@ -181,7 +198,9 @@ class _Derivation:
         else:
             finding = missing_with_reason(outcome).get(record.ref)
             reason = finding.reason if finding is not None else Reason.NOT_YET_PROCESSED
-            message = finding.message if finding is not None else "published, but the portal does not show it yet"
+            message = (
+                finding.message if finding is not None else "published, but the portal does not show it yet"
+            )
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, reason, message)
             self._fail(reason, message, stalled=finding is not None)
 
@@ -215,7 +234,11 @@ class _Derivation:
             self.conditions.at_rest()
             return
         ready = find(self.bundle.status.conditions, ConditionType.READY)
-        if ready is not None and ready.observed_generation == self.bundle.generation and ready.status is FALSE:
+        if (
+            ready is not None
+            and ready.observed_generation == self.bundle.generation
+            and ready.status is FALSE
+        ):
             return
         name = self.bundle.spec.source_ref.name
         self._fail(
@@ -240,7 +263,10 @@ class _Derivation:
     def _stale(self, candidate: Candidate) -> None:
         if candidate.stale is None:
             self.conditions.set(
-                ConditionType.STALE, UNKNOWN, Reason.STALENESS_UNKNOWN, "SkillMeat does not tell how new the bundle is"
+                ConditionType.STALE,
+                UNKNOWN,
+                Reason.STALENESS_UNKNOWN,
+                "SkillMeat does not tell how new the bundle is",
             )
         elif candidate.stale:
             self.conditions.set(
@@ -300,7 +326,9 @@ class _Derivation:
                 "bundle_id": None,
                 "bundle_version": None,
                 "generated_at": None,
-                "available_version": printable(candidate.version) if candidate is not None and candidate.version else None,
+                "available_version": printable(candidate.version)
+                if candidate is not None and candidate.version
+                else None,
                 "stale": candidate.stale if candidate is not None else None,
                 "catalog": BundleInCatalog(present=present, up_to_date=False),
             }
@@ -312,7 +340,9 @@ class _Derivation:
             "bundle_id": printable(record.bundle_id) if record.bundle_id is not None else None,
             "bundle_version": printable(record.bundle_version) if record.bundle_version is not None else None,
             "generated_at": built,
-            "available_version": printable(available) if available and available != record.bundle_version else None,
+            "available_version": printable(available)
+            if available and available != record.bundle_version
+            else None,
             "stale": candidate.stale if candidate is not None else None,
             "catalog": None
             if state is None

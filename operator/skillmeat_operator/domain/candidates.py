@@ -151,7 +151,10 @@ def still_wanted(
 ) -> bool:
     """Whether the current spec and TemplateBundles would publish a record whose bundle is gone from the source."""
     if not select(
-        spec.filters, record.facts.as_element(), bundle_status=bundle_status or record.bundle_status, published=True
+        spec.filters,
+        record.facts.as_element(),
+        bundle_status=bundle_status or record.bundle_status,
+        published=True,
     ):
         return False
     if declaration is None:

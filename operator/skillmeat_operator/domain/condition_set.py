@@ -20,7 +20,9 @@ class ConditionSet:
     def __init__(self, previous: Sequence[Condition], *, generation: int, now: datetime) -> None:
         self._previous = {condition.type: condition for condition in previous}
         self._current = {
-            condition.type: condition for condition in previous if condition.type in {str(one) for one in CONDITIONS}
+            condition.type: condition
+            for condition in previous
+            if condition.type in {str(one) for one in CONDITIONS}
         }
         self._generation = generation
         self._now = now.replace(microsecond=0)

@@ -37,7 +37,9 @@ def publication(
             Reason.PORTAL_URL_MISSING,
             "no portal is named: set spec.backstage.url, or start the operator with --backstage-url",
         )
-    if not any(fnmatch.fnmatchcase(backstage.catalog_namespace, pattern) for pattern in allowed_catalog_namespaces):
+    if not any(
+        fnmatch.fnmatchcase(backstage.catalog_namespace, pattern) for pattern in allowed_catalog_namespaces
+    ):
         return _refused(
             Reason.NAMESPACE_NOT_ALLOWED,
             f"catalog namespace {backstage.catalog_namespace} is not among the operator's --allowed-catalog-namespaces: "

@@ -44,6 +44,7 @@ _SIGNS: Final = (
 )
 _LONG_NUMBER: Final = re.compile("[0-9]{300}")
 _LARGEST_INTEGER_BITS: Final = 1023
+_MAX_PATH: Final = 253
 
 _SHRINK: Final = "make the bundle smaller in SkillMeat"
 _CLEAN: Final = "remove it from the bundle in SkillMeat"
@@ -158,6 +159,3 @@ def _spelled(path: Path) -> str:
             shown = printable_key(key)
             parts.append(f".{shown}" if shown == key and "." not in key else f"[{shown}]")
     return "".join(reversed(parts)).removeprefix(".")[:_MAX_PATH] or "entity"
-
-
-_MAX_PATH: Final = 253

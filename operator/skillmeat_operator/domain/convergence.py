@@ -47,7 +47,9 @@ def compare(
 ) -> CatalogState:
     """Compare content hashes by ref with what the catalog shows under our marker."""
     ours = {ref: entity for ref, entity in entities.items() if owner.owns(entity, exists=exists)}
-    matching = frozenset(ref for ref, wanted in expected.items() if ref in ours and ours[ref].content_hash == wanted)
+    matching = frozenset(
+        ref for ref, wanted in expected.items() if ref in ours and ours[ref].content_hash == wanted
+    )
     missing = tuple(sorted(set(expected) - matching))
     leftovers = tuple(sorted(set(ours) - set(expected)))
     return CatalogState(

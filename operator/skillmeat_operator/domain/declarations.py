@@ -96,7 +96,9 @@ def match(bundles: Sequence[TemplateBundle], identities: Sequence[BundleIdentity
             if elder is None:
                 deciding[key] = declaration
             else:
-                declaration = Declaration(bundle=bundle, match=Match.DUPLICATE, key=key, elder=elder.bundle.name)
+                declaration = Declaration(
+                    bundle=bundle, match=Match.DUPLICATE, key=key, elder=elder.bundle.name
+                )
         declarations.append(declaration)
     return Declarations(all=tuple(declarations), by_key=deciding)
 

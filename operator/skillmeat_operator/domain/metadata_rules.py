@@ -20,7 +20,7 @@ from skillmeat_operator.domain.grammar import (
     printable_key,
 )
 from skillmeat_operator.domain.observation import Json
-from skillmeat_operator.domain.shapes import Shape, list_of, mismatches, record, text
+from skillmeat_operator.domain.shapes import list_of, mismatches, record, text
 from skillmeat_operator.domain.violation import Violation, violation
 
 _RENAME: Final = "rename the bundle in SkillMeat"
@@ -29,7 +29,7 @@ _RELABEL: Final = "correct the labels of the template in SkillMeat"
 _ANNOTATE: Final = "correct the annotations of the template in SkillMeat"
 _RELINK: Final = "correct the links of the template in SkillMeat"
 
-_MAP_OF_TEXT: Final = Shape(types=(dict,), readable=(), values=text(may_be_empty=True))
+_MAP_OF_TEXT: Final = record(values=text(may_be_empty=True))
 _SHAPE: Final = record(
     "name",
     uid=text(),

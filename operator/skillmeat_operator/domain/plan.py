@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 
 from skillmeat_operator.api.catalog_source import CatalogSourceSpec
 from skillmeat_operator.api.model import format_timestamp
+from skillmeat_operator.api.names import BUNDLE_ID, BUNDLE_VERSION, GENERATED_AT
 from skillmeat_operator.domain.candidates import Candidate, Fate, Prepared, source_facts, still_wanted
 from skillmeat_operator.domain.declarations import declaration_hash
 from skillmeat_operator.domain.document import revision
 from skillmeat_operator.domain.entity import annotation, content_hash, generated_at
+from skillmeat_operator.domain.normalise import seal
 from skillmeat_operator.domain.observation import CatalogEntity, Json
 from skillmeat_operator.domain.ownership import Holder
-from skillmeat_operator.domain.normalise import seal
 from skillmeat_operator.domain.removal import GuardVerdict, Held, Losses, judge
 from skillmeat_operator.domain.snapshot import GuardState, HeldReason, Record
-from skillmeat_operator.api.names import BUNDLE_ID, BUNDLE_VERSION, GENERATED_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,12 @@ def _select(prepared: Prepared, before: Mapping[str, Record], holders: Mapping[s
 
     def carry(candidate: Candidate, reason: HeldReason) -> bool:
         record = before.get(candidate.key)
-        if record is None or record.ref in chosen.refs or record.ref in holders or candidate.key in chosen.carried:
+        if (
+            record is None
+            or record.ref in chosen.refs
+            or record.ref in holders
+            or candidate.key in chosen.carried
+        ):
             return False
         chosen.carried[candidate.key] = replace(record, held=reason, lost_since=None)
         chosen.refs.add(record.ref)
@@ -294,7 +299,12 @@ def _lost(
 
 
 def _recent_losses(
-    records: tuple[Record, ...] | None, prepared: Prepared, taken: set[str], *, now: datetime, window: timedelta
+    records: tuple[Record, ...] | None,
+    prepared: Prepared,
+    taken: set[str],
+    *,
+    now: datetime,
+    window: timedelta,
 ) -> tuple[Record, ...]:
     return tuple(
         record

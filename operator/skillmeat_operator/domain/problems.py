@@ -6,7 +6,7 @@ from skillmeat_operator.api.catalog_source_status import MAX_LISTED, Problem
 from skillmeat_operator.api.conditions import Reason
 from skillmeat_operator.api.policies import Severity
 from skillmeat_operator.domain.diagnosis import Finding, conflict_message
-from skillmeat_operator.domain.entity import printable
+from skillmeat_operator.domain.grammar import printable
 from skillmeat_operator.domain.outcome import Outcome
 from skillmeat_operator.domain.plan import Plan, Refusal
 
@@ -15,7 +15,11 @@ def missing_with_reason(outcome: Outcome) -> dict[str, Finding]:
     """Missing refs that have a reason beyond "not processed yet"."""
     missing = outcome.state.missing if outcome.state is not None else ()
     found = outcome.diagnosis.entities
-    return {ref: found[ref] for ref in missing if ref in found and found[ref].reason is not Reason.NOT_YET_PROCESSED}
+    return {
+        ref: found[ref]
+        for ref in missing
+        if ref in found and found[ref].reason is not Reason.NOT_YET_PROCESSED
+    }
 
 
 def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
@@ -31,7 +35,10 @@ def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
                 "published, but the portal does not show it yet; if it stays so, see the log of the portal's catalog",
             )
             problems.append(_problem(ref, bundle_ids.get(ref), finding.reason, finding.message))
-    ordered = sorted(problems, key=lambda one: (one.severity is not Severity.ERROR, one.entity_ref or "", one.bundle_id or ""))
+    ordered = sorted(
+        problems,
+        key=lambda one: (one.severity is not Severity.ERROR, one.entity_ref or "", one.bundle_id or ""),
+    )
     return tuple(ordered[:MAX_LISTED])
 
 
@@ -44,7 +51,11 @@ def refusal_message(refusal: Refusal) -> str:
             "another bundle of this source has the same ref and was first; "
             "rename one of the bundles in SkillMeat, or give one another name by a TemplateBundle's overrides.name"
         )
-    first = refusal.candidate.violations[0].message if refusal.candidate.violations else "Backstage would refuse it"
+    first = (
+        refusal.candidate.violations[0].message
+        if refusal.candidate.violations
+        else "Backstage would refuse it"
+    )
     more = len(refusal.candidate.violations) - 1
     extra = f" (and {more} more)" if more > 0 else ""
     kept = "; the last good version stays published" if refusal.held else ""
@@ -58,7 +69,9 @@ def _invalid(refusal: Refusal) -> Problem:
 
 
 def _conflict(refusal: Refusal) -> Problem:
-    return _problem(refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal))
+    return _problem(
+        refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal)
+    )
 
 
 def _emitted(refusal: Refusal) -> str | None:

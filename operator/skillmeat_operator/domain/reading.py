@@ -106,7 +106,11 @@ def _without_generated_at(element: Any) -> Any:
         return element
     metadata = element.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(metadata, Mapping) or not isinstance(annotations, Mapping) or GENERATED_AT not in annotations:
+    if (
+        not isinstance(metadata, Mapping)
+        or not isinstance(annotations, Mapping)
+        or GENERATED_AT not in annotations
+    ):
         return element
     rest = {key: value for key, value in annotations.items() if key != GENERATED_AT}
     return {**element, "metadata": {**metadata, "annotations": rest}}

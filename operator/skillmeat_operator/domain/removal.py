@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from skillmeat_operator.api.catalog_source import RemovalPolicy
+from skillmeat_operator.api.policies import RemovalPolicy
 from skillmeat_operator.domain.snapshot import GuardState
 
 

@@ -43,11 +43,9 @@ def text(advice: str = "correct the template in SkillMeat", *, may_be_empty: boo
     return Shape(types=(str,), not_empty=not may_be_empty, advice=advice)
 
 
-def record(
-    *required: str, values: Shape | None = None, readable: tuple[type, ...] = (), **known: Shape
-) -> Shape:
+def record(*required: str, values: Shape | None = None, **known: Shape) -> Shape:
     """Return the shape of an object with some known keys."""
-    return Shape(types=(dict,), required=required, properties=known, values=values, readable=readable)
+    return Shape(types=(dict,), required=required, properties=known, values=values)
 
 
 def list_of(items: Shape, *, readable: tuple[type, ...] = ()) -> Shape:

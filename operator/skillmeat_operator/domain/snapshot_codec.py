@@ -20,8 +20,8 @@ from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.snapshot import VERSION, ChunkName, Content, HeldReason, Record, SourceFacts
 from skillmeat_operator.domain.storable import dump, load, storable
 
-MAX_PAYLOAD: Final = 900 * 1024
-"""Bytes of gzip in one chunk: a ConfigMap may hold 1 MiB, counted before base64."""
+MAX_PAYLOAD: Final = 720 * 1024
+"""Bytes of gzip in one chunk; a ConfigMap may hold 1 MiB, and as base64 this still makes a body below that."""
 MAX_DECODED: Final = 64 * 1024 * 1024
 """Bytes of one chunk before compression, for content that compresses well."""
 MAX_PARTITIONS: Final = 1024

@@ -9,6 +9,7 @@ looked at by the catalog, so not here either.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from skillmeat_operator.domain.grammar import full_ref
@@ -34,11 +35,13 @@ _STEP: Final = record(
     input=_ANY_OBJECT,
     **{"if": _CONDITION, "backstage:permissions": _PERMISSIONS},
 )
-_OUTPUT: Final = record(
-    links=list_of(record(url=text(), entityRef=text(), title=text(), icon=text(), **{"if": _CONDITION})),
-    text=list_of(record(title=text(), icon=text(), content=_ANY_TEXT, **{"if": _CONDITION})),
-    values=_ANY_TEXT,
-    # The guide of SkillMeat writes output as a list of links.
+_OUTPUT: Final = replace(
+    record(
+        links=list_of(record(url=text(), entityRef=text(), title=text(), icon=text(), **{"if": _CONDITION})),
+        text=list_of(record(title=text(), icon=text(), content=_ANY_TEXT, **{"if": _CONDITION})),
+        values=_ANY_TEXT,
+    ),
+    # The guide of SkillMeat writes output as a list.
     readable=(list,),
 )
 _LABELS: Final = record(backButtonText=_ANY_TEXT, createButtonText=_ANY_TEXT, reviewButtonText=_ANY_TEXT)

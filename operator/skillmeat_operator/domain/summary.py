@@ -18,8 +18,8 @@ from skillmeat_operator.api.catalog_source_status import (
 )
 from skillmeat_operator.api.conditions import Condition, ConditionType, Reason
 from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
-from skillmeat_operator.domain.entity import printable
 from skillmeat_operator.domain.failure import Failure
+from skillmeat_operator.domain.grammar import printable
 from skillmeat_operator.domain.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.plan import Plan
 from skillmeat_operator.domain.problems import missing_with_reason, problems_of
@@ -36,12 +36,19 @@ def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> Cata
     previous = source.status
     conditions = ConditionSet(previous.conditions, generation=source.generation, now=now)
     _side(conditions, ConditionType.SOURCE_REACHABLE, outcome.source, "the last read of SkillMeat succeeded")
-    _side(conditions, ConditionType.CATALOG_REACHABLE, outcome.catalog, "the last read of Backstage succeeded")
+    _side(
+        conditions, ConditionType.CATALOG_REACHABLE, outcome.catalog, "the last read of Backstage succeeded"
+    )
     _informational(conditions, outcome)
     held = outcome.plan.removal if outcome.plan is not None else None
     if outcome.plan is not None:
         if held is not None:
-            conditions.set(ConditionType.REMOVAL_HELD, TRUE, Reason.REMOVAL_HELD, _held_message(source, len(held.refs), held.id))
+            conditions.set(
+                ConditionType.REMOVAL_HELD,
+                TRUE,
+                Reason.REMOVAL_HELD,
+                _held_message(source, len(held.refs), held.id),
+            )
         else:
             conditions.remove(ConditionType.REMOVAL_HELD)
     _ready(source, outcome, conditions, now=now)
@@ -63,7 +70,10 @@ def announce(source: CatalogSource, *, now: datetime) -> CatalogSourceStatus:
     conditions.working(Reason.PROGRESSING, "the first sync is under way")
     ready = find(source.status.conditions, ConditionType.READY)
     conditions.set(
-        ConditionType.READY, UNKNOWN if ready is None else FALSE, Reason.PROGRESSING, "the first sync is under way"
+        ConditionType.READY,
+        UNKNOWN if ready is None else FALSE,
+        Reason.PROGRESSING,
+        "the first sync is under way",
     )
     return source.status.model_copy(
         update={"observed_generation": source.generation, "conditions": conditions.result()}
@@ -113,7 +123,10 @@ def finalizing(source: CatalogSource, *, message: str, now: datetime) -> Catalog
 def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *, now: datetime) -> None:
     sides = (outcome.source, outcome.catalog)
     failures = [side.failure for side in sides if side is not None and side.failure is not None]
-    lasting = next((side.failure for side in sides if side is not None and side.failure is not None and side.stalled), None)
+    lasting = next(
+        (side.failure for side in sides if side is not None and side.failure is not None and side.stalled),
+        None,
+    )
     awaited = next((failure for failure in failures if failure.kind.name == "SECRET"), None)
     document = outcome.diagnosis.document
     if outcome.configuration is not None:
@@ -134,7 +147,9 @@ def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *,
         if outcome.state is not None and not outcome.converging:
             _synced(conditions, outcome)
     elif outcome.plan is None or not outcome.plan.publishable or not outcome.published:
-        message = "neither the stored state nor the catalog could be read; nothing is published until one can be"
+        message = (
+            "neither the stored state nor the catalog could be read; nothing is published until one can be"
+        )
         _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, message, stalled=False)
     elif outcome.converging:
         if ready_for(source.status.conditions, source.generation):
@@ -176,9 +191,13 @@ def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
             else f"{_published(plan)}; {outcome.moved.message if outcome.moved is not None else ''}",
         )
     elif not plan.published:
-        conditions.set(ConditionType.READY, TRUE, Reason.NO_TEMPLATES, "the source has no template to publish")
+        conditions.set(
+            ConditionType.READY, TRUE, Reason.NO_TEMPLATES, "the source has no template to publish"
+        )
     else:
-        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, f"{_published(plan)} and verified in the catalog")
+        conditions.set(
+            ConditionType.READY, TRUE, Reason.SUCCEEDED, f"{_published(plan)} and verified in the catalog"
+        )
 
 
 def _published(plan: Plan) -> str:
@@ -194,7 +213,9 @@ def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
         conditions.set(ConditionType.CATALOG_SYNCED, FALSE, outcome.moved.reason, outcome.moved.message)
     elif state.missing:
         reasons = missing_with_reason(outcome)
-        first = next((reasons[ref].reason for ref in state.missing if ref in reasons), Reason.NOT_YET_PROCESSED)
+        first = next(
+            (reasons[ref].reason for ref in state.missing if ref in reasons), Reason.NOT_YET_PROCESSED
+        )
         conditions.set(
             ConditionType.CATALOG_SYNCED,
             FALSE,
@@ -203,7 +224,9 @@ def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
             "see status.problems",
         )
     else:
-        conditions.set(ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published")
+        conditions.set(
+            ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published"
+        )
 
 
 def _transient(
@@ -217,10 +240,16 @@ def _transient(
     ]
     since = min((condition.last_transition_time for condition in failing), default=now)
     first = failures[0]
-    if ready_for(source.status.conditions, source.generation) and now - since < source.spec.outage_grace_period:
+    if (
+        ready_for(source.status.conditions, source.generation)
+        and now - since < source.spec.outage_grace_period
+    ):
         conditions.at_rest()
         conditions.set(
-            ConditionType.READY, TRUE, Reason.SERVING_LAST_GOOD, f"the last good state stays published: {first.message}"
+            ConditionType.READY,
+            TRUE,
+            Reason.SERVING_LAST_GOOD,
+            f"the last good state stays published: {first.message}",
         )
         return
     _fail(conditions, first.reason, first.message, stalled=False)
@@ -251,13 +280,20 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
     if plan is None:
         return
     if plan.stale:
-        message = f"SkillMeat has something newer than what it serves for {plan.stale} of {plan.selected} templates"
+        message = (
+            f"SkillMeat has something newer than what it serves for {plan.stale} of {plan.selected} templates"
+        )
         conditions.set(ConditionType.STALE, TRUE, Reason.UPSTREAM_NEWER, message)
     elif plan.stale_known and outcome.staleness_known:
-        conditions.set(ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "what SkillMeat serves is as new as its bundles")
+        conditions.set(
+            ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "what SkillMeat serves is as new as its bundles"
+        )
     else:
         conditions.set(
-            ConditionType.STALE, UNKNOWN, Reason.STALENESS_UNKNOWN, "SkillMeat does not tell how new its bundles are"
+            ConditionType.STALE,
+            UNKNOWN,
+            Reason.STALENESS_UNKNOWN,
+            "SkillMeat does not tell how new its bundles are",
         )
     if plan.invalid:
         message = f"{len(plan.invalid)} of {plan.selected} templates would be refused by Backstage; see status.problems"
@@ -297,7 +333,11 @@ def _seen(outcome: Outcome, previous: CatalogSourceStatus) -> dict[str, object]:
         seen["source"] = SourceSeen(version=outcome.server.version, edition=outcome.server.edition)
     if outcome.seen is not None:
         entity_ref = outcome.seen.entity_ref
-        if entity_ref is None and previous.catalog is not None and previous.catalog.target == outcome.seen.target:
+        if (
+            entity_ref is None
+            and previous.catalog is not None
+            and previous.catalog.target == outcome.seen.target
+        ):
             entity_ref = previous.catalog.entity_ref
         seen["catalog"] = outcome.seen.model_copy(update={"entity_ref": entity_ref})
     return seen

@@ -92,5 +92,7 @@ class Timings:
         unknown = sorted(set(overrides) - known)
         if unknown:
             raise ValueError(f"not a fixed time of the operator: {', '.join(unknown)}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+        values = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()
+        }
         return replace(cls(), **values)  # type: ignore[arg-type]

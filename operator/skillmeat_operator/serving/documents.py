@@ -173,6 +173,8 @@ async def _write(answer: web.StreamResponse, compressed: bytes, *, inflate: bool
         while block:
             await answer.write(inflater.decompress(block, _BLOCK))
             block = inflater.unconsumed_tail
+    # What did not fit into the last block, though all input was taken.
+    await answer.write(inflater.flush())
 
 
 def _accepts_gzip(request: web.Request) -> bool:

@@ -135,7 +135,7 @@ def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(main())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def in_virtual_time() -> Callable[[Callable[[], Coroutine[Any, Any, T]]], T]:
     """Runs an async function in a loop of its own whose time passes at once."""
     return _run

@@ -96,7 +96,9 @@ async def test_allowed(rules: EgressPolicy, url: str, found: list[str]) -> None:
         pytest.param(
             policy("*", refused=LISTENERS, own=["10.0.0.4"]), "http://a.test:8080", ["10.0.0.4"], id="own-listener"
         ),
-        pytest.param(policy("*"), "http://a.test", [f"8.8.8.{n}" for n in range(9)], id="too-many-addresses"),
+        pytest.param(
+            policy("*"), "http://a.test", [*(f"8.8.8.{n}" for n in range(9)), "127.0.0.1"], id="the-last-of-ten-is-bad"
+        ),
     ],
 )
 async def test_refused(rules: EgressPolicy, url: str, found: list[str]) -> None:

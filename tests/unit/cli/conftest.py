@@ -1,7 +1,7 @@
 """A command line with everything around it replaced: streams, clock, ids and the cluster."""
 
 import io
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -139,7 +139,7 @@ def kubeconfig(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def commands(kubeconfig: Path) -> Iterator[CommandLine]:
+def commands(kubeconfig: Path) -> CommandLine:
     out, err, clock = io.StringIO(), io.StringIO(), Clock()
     cluster = FakeCluster()
     tokens = iter(f"token-{number}" for number in range(1, 100))
@@ -160,14 +160,22 @@ def commands(kubeconfig: Path) -> Iterator[CommandLine]:
         new_token=lambda: next(tokens),
         open_cluster=open_cluster,
     )
-    yield CommandLine(cluster, context, out, err)
+    return CommandLine(cluster, context, out, err)
 
 
 def ago(**length: float) -> str:
     return (NOW - timedelta(**length)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def condition(kind: str, status: str, reason: str, message: str = "", *, since: str = ago(minutes=12), generation: int = 1) -> dict[str, Any]:
+def condition(
+    kind: str,
+    status: str,
+    reason: str,
+    message: str = "",
+    *,
+    since: str = ago(minutes=12),
+    generation: int = 1,
+) -> dict[str, Any]:
     return {
         "type": kind,
         "status": status,
@@ -184,7 +192,16 @@ COUNTS = {
 }  # fmt: skip
 
 
-def make_source(name: str = "main", namespace: str = "team-a", *, conditions: list[Any] | None = None, spec: Any = None, annotations: Any = None, generation: int = 1, **status: Any) -> dict[str, Any]:
+def make_source(
+    name: str = "main",
+    namespace: str = "team-a",
+    *,
+    conditions: list[Any] | None = None,
+    spec: Any = None,
+    annotations: Any = None,
+    generation: int = 1,
+    **status: Any,
+) -> dict[str, Any]:
     ready = [condition("Ready", "True", "Succeeded", "3 templates are in the catalog.")]
     return {
         "metadata": {
@@ -204,12 +221,25 @@ def make_source(name: str = "main", namespace: str = "team-a", *, conditions: li
     }
 
 
-def make_bundle(name: str = "payments", namespace: str = "team-a", *, source: str = "main", conditions: list[Any] | None = None, spec: Any = None, generation: int = 1, **status: Any) -> dict[str, Any]:
+def make_bundle(
+    name: str = "payments",
+    namespace: str = "team-a",
+    *,
+    source: str = "main",
+    conditions: list[Any] | None = None,
+    spec: Any = None,
+    generation: int = 1,
+    **status: Any,
+) -> dict[str, Any]:
     ready = [condition("Ready", "True", "Succeeded")]
     return {
         "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": generation},
         "spec": merge({"sourceRef": {"name": source}, "bundleRef": {"name": "Payments"}}, spec or {}),
-        "status": {"observedGeneration": 1, "conditions": ready if conditions is None else conditions, **status},
+        "status": {
+            "observedGeneration": 1,
+            "conditions": ready if conditions is None else conditions,
+            **status,
+        },
     }
 
 

@@ -18,7 +18,8 @@ UID = "0a1b2c3d-1111-2222-3333-444455556666"
 def read(*flags: str, **environ: str) -> OperatorSettings:
     arguments = run.COMMAND.parser("skillmeat-operator").parse_args(flags)
     variables = {
-        name if name == "POD_NAMESPACE" else f"SKILLMEAT_OPERATOR_{name}": value for name, value in environ.items()
+        name if name == "POD_NAMESPACE" else f"SKILLMEAT_OPERATOR_{name}": value
+        for name, value in environ.items()
     }
     return read_settings(vars(arguments), variables, kubeconfig_namespace=lambda *_: "of-kubeconfig")
 
@@ -27,8 +28,8 @@ def test_defaults() -> None:
     settings = read()
     assert settings == OperatorSettings(operator_namespace="of-kubeconfig")
     assert settings.is_cluster_wide
-    assert str(settings.serve_address) == "0.0.0.0:8080"  # noqa: S104
-    assert str(settings.metrics_address) == "0.0.0.0:9090"  # noqa: S104
+    assert str(settings.serve_address) == "0.0.0.0:8080"
+    assert str(settings.metrics_address) == "0.0.0.0:9090"
     assert settings.allowed_hosts is None
     assert settings.allowed_catalog_namespaces == ("*",)
     assert (settings.workers, settings.log_format, settings.log_level) == (20, LogFormat.JSON, LogLevel.INFO)
@@ -73,7 +74,9 @@ def test_a_flag_and_its_variable_read_the_same(flag: str) -> None:
     assert by_variable == by_flag
 
 
-@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("0", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("1", True), ("False", False), ("0", False), ("", False)]
+)
 def test_a_switch_by_variable(text: str, value: bool) -> None:
     assert read(ALL_NAMESPACES=text).all_namespaces is value
 
@@ -122,11 +125,16 @@ def test_the_operators_own_namespace(flags: list[str], environ: dict[str, str], 
 REFUSED = {
     "workers 0": ("--workers", "0", "--workers: must be a whole number from 1 to 500, not '0'."),
     "workers in words": ("--workers", "many", "--workers: must be a whole number from 1 to 500, not 'many'."),
-    "workers with other digits": ("--workers", "٣", "--workers: must be a whole number from 1 to 500, not '٣'."),
+    "workers with other digits": (
+        "--workers",
+        "٣",
+        "--workers: must be a whole number from 1 to 500, not '٣'.",
+    ),
     "address without port": (
         "--serve-address",
-        "0.0.0.0",
-        "--serve-address: must be written as host:port, for example 0.0.0.0:8080, not '0.0.0.0'.",
+        "operator.example.com",
+        "--serve-address: must be written as host:port, for example 0.0.0.0:8080, not "
+        "'operator.example.com'.",
     ),
     "port too high": (
         "--serve-address",
@@ -160,15 +168,27 @@ REFUSED = {
         "--namespace: must be the name of a Kubernetes namespace, not 'Team'.",
     ),
     "an empty namespace": ("--namespace", "", "--namespace: must have no empty item."),
-    "a catalog namespace with a slash": ("--allowed-catalog-namespaces", "a/b", "patterns such as team-*, not 'a/b'."),
-    "a cluster id that is no UID": ("--cluster-id", "prod", "--cluster-id: must be the UID that `kubectl get"),
+    "a catalog namespace with a slash": (
+        "--allowed-catalog-namespaces",
+        "a/b",
+        "patterns such as team-*, not 'a/b'.",
+    ),
+    "a cluster id that is no UID": (
+        "--cluster-id",
+        "prod",
+        "--cluster-id: must be the UID that `kubectl get",
+    ),
     "an unknown log level": (
         "--log-level",
         "loud",
         "--log-level: must be debug or info or warning or error, not 'loud'.",
     ),
     "an unknown log format": ("--log-format", "xml", "--log-format: must be json or text, not 'xml'."),
-    "a wrong namespace of the operator": ("--operator-namespace", "A", "--operator-namespace: must be the name"),
+    "a wrong namespace of the operator": (
+        "--operator-namespace",
+        "A",
+        "--operator-namespace: must be the name",
+    ),
 }
 
 
@@ -226,7 +246,11 @@ def test_two_free_ports_may_both_be_asked_for() -> None:
 
 
 def test_variables_that_kubernetes_sets_beside_a_service_do_no_harm() -> None:
-    environ = {"PORT": "tcp://10.0.0.1:8080", "SERVICE_HOST": "10.0.0.1", "PORT_8080_TCP": "tcp://10.0.0.1:8080"}
+    environ = {
+        "PORT": "tcp://10.0.0.1:8080",
+        "SERVICE_HOST": "10.0.0.1",
+        "PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    }
     assert read(**environ) == read()
 
 
@@ -238,7 +262,7 @@ def test_fixed_times_can_be_scaled_by_tests() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"what": 1}'])
 def test_wrong_fixed_times_are_refused(text: str) -> None:
-    with pytest.raises(WrongUseError, match="^SKILLMEAT_OPERATOR_TIMINGS "):
+    with pytest.raises(WrongUseError, match=r"^SKILLMEAT_OPERATOR_TIMINGS "):
         read(TIMINGS=text)
 
 

@@ -37,7 +37,8 @@ def test_names_of_objects(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["main", "source/", "/main", "source", "catsrc/main", "pod/x", "source/A", "source/a/b", "source/-a", ""]
+    "text",
+    ["main", "source/", "/main", "source", "catsrc/main", "pod/x", "source/A", "source/a/b", "source/-a", ""],
 )
 def test_what_is_no_name_says_how_to_write_one(text: str) -> None:
     with pytest.raises(WrongUseError, match=r"source/NAME or bundle/NAME|source/NAME"):
@@ -52,9 +53,9 @@ def test_a_command_on_sources_refuses_bundles() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-5, "0s"), (0, "0s"), (59, "59s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"),
-        (10_800, "3h"), (12_000, "3h20m"), (28_800, "8h"), (172_799, "47h"), (172_800, "2d"), (180_000, "2d2h"),
-        (691_200, "8d"), (40_000_000, "462d"),
+        (-5, "0s"), (0, "0s"), (59, "59s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"),
+        (10_799, "179m"), (10_800, "3h"), (12_000, "3h20m"), (28_800, "8h"), (172_799, "47h"),
+        (172_800, "2d"), (180_000, "2d2h"), (691_200, "8d"), (40_000_000, "462d"),
     ],
 )  # fmt: skip
 def test_ages(make, seconds: int, text: str) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.entity import (
@@ -38,6 +38,9 @@ def nested(depth: int) -> Any:
     return value
 
 
+DEEP = nested(3_000)
+
+
 def with_annotations(annotations: Any) -> dict[str, Any]:
     return {"kind": "Template", "metadata": {"name": "fin-serv", "annotations": annotations}, "spec": {}}
 
@@ -61,18 +64,20 @@ def test_canonical_json_is_not_stopped_by_depth_or_long_integers(value: Any) -> 
     assert canonical_json(value) != canonical_json([value])
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_canonical_json_spells_deep_values_as_shallow_ones(value: Any) -> None:
-    deep = nested(20_000)
     shallow_spelling = canonical_json([value, "x"])
-    assert canonical_json([value, deep]).startswith(shallow_spelling[: -len(b'"x"]')])
+    assert canonical_json([value, DEEP]).startswith(shallow_spelling[: -len(b'"x"]')])
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_canonical_json_reads_back_as_the_same_value(value: Any) -> None:
     assert canonical_json(json.loads(canonical_json(value))) == canonical_json(value)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_clone_is_equal_and_shares_no_container(value: Any) -> None:
     copy = clone(value)
@@ -103,9 +108,13 @@ def test_clone_goes_deeper_than_the_stack() -> None:
             "template:skillmeat/fin-serv",
             id="lower-case",
         ),
-        pytest.param({"kind": "Template", "metadata": {"name": "a"}}, "template:default/a", id="no-namespace"),
         pytest.param(
-            {"kind": "Template", "metadata": {"name": "a", "namespace": 7}}, "template:default/a", id="odd-namespace"
+            {"kind": "Template", "metadata": {"name": "a"}}, "template:default/a", id="no-namespace"
+        ),
+        pytest.param(
+            {"kind": "Template", "metadata": {"name": "a", "namespace": 7}},
+            "template:default/a",
+            id="odd-namespace",
         ),
     ],
 )
@@ -119,6 +128,7 @@ def test_entity_without_name_has_no_ref(metadata: Any) -> None:
         entity_ref({"kind": "Template", "metadata": metadata})
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*UNHASHED, "skillmeat.io/bundle-id", "other"]), ANY_TEXT), JSON)
 def test_content_hash_ignores_exactly_three_annotations(annotations: dict[str, str], spec: Any) -> None:
     entity = {**with_annotations(annotations), "spec": spec}
@@ -136,6 +146,7 @@ def test_content_hash_leaves_the_entity_as_it_is() -> None:
     assert entity == before
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from(["skillmeat.io/bundle-id", "skillmeat.io/generated-at"]))
 def test_annotations_of_any_value_are_read_without_error(value: Any, key: str) -> None:
     for entity in ({"metadata": value}, with_annotations(value), with_annotations({key: value})):
@@ -168,10 +179,14 @@ def test_bundle_version_is_taken_as_written() -> None:
     ("value", "expected"),
     [
         pytest.param(
-            "2026-11-21T07:16:16.058512+00:00", datetime(2026, 11, 21, 7, 16, 16, 58512, tzinfo=UTC), id="offset"
+            "2026-11-21T07:16:16.058512+00:00",
+            datetime(2026, 11, 21, 7, 16, 16, 58512, tzinfo=UTC),
+            id="offset",
         ),
         pytest.param("2026-04-20T10:30:00Z", datetime(2026, 4, 20, 10, 30, tzinfo=UTC), id="zulu"),
-        pytest.param("2026-04-20T12:30:00+02:00", datetime(2026, 4, 20, 10, 30, tzinfo=UTC), id="brought-to-utc"),
+        pytest.param(
+            "2026-04-20T12:30:00+02:00", datetime(2026, 4, 20, 10, 30, tzinfo=UTC), id="brought-to-utc"
+        ),
         pytest.param("2026-04-20T10:30:00", datetime(2026, 4, 20, 10, 30, tzinfo=UTC), id="naive-is-utc"),
         pytest.param("yesterday", None, id="no-time"),
         pytest.param("0001-01-01T00:00:00+23:59", None, id="before-the-calendar"),
@@ -210,6 +225,7 @@ def test_printable_is_cut_at_the_limit() -> None:
     assert printable("a" * 100, limit=10) == "a" * 10
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_printable_shows_printable_ascii_only(text: str) -> None:
     assert printable(text).isascii()

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.api.policies import EntityFilter, Filters
@@ -13,7 +13,9 @@ TEMPLATE = {
 }
 
 
-def filters(include: list[dict[str, Any]] | None = None, exclude: list[dict[str, Any]] | None = None) -> Filters:
+def filters(
+    include: list[dict[str, Any]] | None = None, exclude: list[dict[str, Any]] | None = None
+) -> Filters:
     return Filters.model_validate({"include": include or [], "exclude": exclude or []})
 
 
@@ -29,12 +31,19 @@ def filters(include: list[dict[str, Any]] | None = None, exclude: list[dict[str,
         pytest.param([{"tags": ["pyth*"]}], [], Selection.NOT_INCLUDED, id="tags-are-no-globs"),
         pytest.param([{"types": ["library"]}], [], Selection.NOT_INCLUDED, id="other-type"),
         pytest.param(
-            [{"tags": ["python"], "types": ["library"]}], [], Selection.NOT_INCLUDED, id="all-lists-must-match"
+            [{"tags": ["python"], "types": ["library"]}],
+            [],
+            Selection.NOT_INCLUDED,
+            id="all-lists-must-match",
         ),
-        pytest.param([{"types": ["library"]}, {"tags": ["python"]}], [], Selection.SELECTED, id="one-filter-suffices"),
+        pytest.param(
+            [{"types": ["library"]}, {"tags": ["python"]}], [], Selection.SELECTED, id="one-filter-suffices"
+        ),
         pytest.param([], [{"types": ["service"]}], Selection.EXCLUDED, id="excluded"),
         pytest.param([{"names": ["*"]}], [{"tags": ["python"]}], Selection.EXCLUDED, id="exclude-wins"),
-        pytest.param([], [{"types": ["service"], "names": ["x"]}], Selection.SELECTED, id="exclude-not-matching"),
+        pytest.param(
+            [], [{"types": ["service"], "names": ["x"]}], Selection.SELECTED, id="exclude-not-matching"
+        ),
     ],
 )
 def test_selection(include: list[dict[str, Any]], exclude: list[dict[str, Any]], expected: Selection) -> None:
@@ -55,7 +64,9 @@ def test_selection(include: list[dict[str, Any]], exclude: list[dict[str, Any]],
         pytest.param([], ["deprecated"], None, True, True, id="unknown-published-is-not-excluded"),
     ],
 )
-def test_bundle_status(include: list[str], exclude: list[str], status: str | None, published: bool, taken: bool) -> None:
+def test_bundle_status(
+    include: list[str], exclude: list[str], status: str | None, published: bool, taken: bool
+) -> None:
     both = filters(
         [{"bundleStatuses": include}] if include else [], [{"bundleStatuses": exclude}] if exclude else []
     )
@@ -74,7 +85,11 @@ def test_filters_without_status_need_none() -> None:
 
 @pytest.mark.parametrize(
     "entity",
-    [{}, {"metadata": None, "spec": []}, {"metadata": {"name": 1, "tags": "python"}, "spec": {"type": ["service"]}}],
+    [
+        {},
+        {"metadata": None, "spec": []},
+        {"metadata": {"name": 1, "tags": "python"}, "spec": {"type": ["service"]}},
+    ],
 )
 def test_an_entity_of_odd_shape_matches_no_condition(entity: dict[str, Any]) -> None:
     for condition in ({"names": ["*"]}, {"tags": ["python"]}, {"types": ["service"]}):
@@ -90,6 +105,7 @@ FILTER = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(FILTER, max_size=3), st.sampled_from([None, "draft", "published"]), st.booleans())
 def test_exclude_wins_over_include(some: list[EntityFilter], status: str | None, published: bool) -> None:
     excluded = Filters(exclude=tuple(some))

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.api.policies import EntityDefaults, Overrides
@@ -48,7 +48,11 @@ TEMPLATES = st.fixed_dictionaries(
     },
 )
 DEFAULTS = EntityDefaults(
-    owner="user:jane", lifecycle="production", tags=("skillmeat", "ai"), labels={"team": "a"}, annotations={"x": "y"}
+    owner="user:jane",
+    lifecycle="production",
+    tags=("skillmeat", "ai"),
+    labels={"team": "a"},
+    annotations={"x": "y"},
 )
 
 
@@ -58,7 +62,11 @@ def context(
     web_url: str | None = None,
 ) -> NormaliseContext:
     return NormaliseContext(
-        catalog_namespace="skillmeat", managed_by=MARKER, defaults=defaults, view_base=view_base, web_url=web_url
+        catalog_namespace="skillmeat",
+        managed_by=MARKER,
+        defaults=defaults,
+        view_base=view_base,
+        web_url=web_url,
     )
 
 
@@ -116,7 +124,10 @@ def test_owner(owner: dict[str, Any], expected: Any) -> None:
 
 def test_default_owner_is_completed_too_and_never_replaces_one() -> None:
     assert normalise(template(), context=context(DEFAULTS))["spec"]["owner"] == "user:default/jane"
-    assert normalise(template({"owner": "data"}), context=context(DEFAULTS))["spec"]["owner"] == "group:default/data"
+    assert (
+        normalise(template({"owner": "data"}), context=context(DEFAULTS))["spec"]["owner"]
+        == "group:default/data"
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +157,9 @@ def test_defaults_fill_what_is_missing_only() -> None:
 
 def test_name_prefix_is_put_before_every_name() -> None:
     prefixed = context(EntityDefaults(name_prefix="fin-"))
-    names = [normalise(template(name=name), context=prefixed)["metadata"]["name"] for name in ("serv", "fin-serv")]
+    names = [
+        normalise(template(name=name), context=prefixed)["metadata"]["name"] for name in ("serv", "fin-serv")
+    ]
     assert names == ["fin-serv", "fin-fin-serv"]
 
 
@@ -154,15 +167,23 @@ def test_name_prefix_is_put_before_every_name() -> None:
     ("annotations", "web_url", "expected"),
     [
         pytest.param({"skillmeat.io/bundle-id": BUNDLE}, None, f"{API}/{BUNDLE}", id="api"),
-        pytest.param({"skillmeat.io/bundle-id": "bundle:fin-serv"}, None, f"{API}/fin-serv", id="api-bare-id"),
-        pytest.param({"skillmeat.io/bundle-id": BUNDLE}, "https://w/x/", f"https://w/x/bundles/{BUNDLE}", id="web"),
+        pytest.param(
+            {"skillmeat.io/bundle-id": "bundle:fin-serv"}, None, f"{API}/fin-serv", id="api-bare-id"
+        ),
+        pytest.param(
+            {"skillmeat.io/bundle-id": BUNDLE}, "https://w/x/", f"https://w/x/bundles/{BUNDLE}", id="web"
+        ),
         pytest.param({}, None, API, id="api-without-id"),
         pytest.param({}, "https://w", "https://w/bundles", id="web-without-id"),
-        pytest.param({"skillmeat.io/bundle-id": "../../x?y"}, None, API, id="illegal-id-is-not-put-into-a-url"),
+        pytest.param(
+            {"skillmeat.io/bundle-id": "../../x?y"}, None, API, id="illegal-id-is-not-put-into-a-url"
+        ),
     ],
 )
 def test_view_and_edit_url(annotations: dict[str, str], web_url: str | None, expected: str) -> None:
-    result = normalise(template(annotations=annotations), context=context(web_url=web_url))["metadata"]["annotations"]
+    result = normalise(template(annotations=annotations), context=context(web_url=web_url))["metadata"][
+        "annotations"
+    ]
     assert (result["backstage.io/view-url"], result["backstage.io/edit-url"]) == (expected, expected)
 
 
@@ -197,7 +218,9 @@ CLAIMS = {
 
 def test_claims_of_ownership_by_the_source_are_dropped() -> None:
     annotations = normalise(template(annotations=CLAIMS), context=context())["metadata"]["annotations"]
-    assert {key: value for key, value in annotations.items() if key in CLAIMS} == {"skillmeat.io/managed-by": MARKER}
+    assert {key: value for key, value in annotations.items() if key in CLAIMS} == {
+        "skillmeat.io/managed-by": MARKER
+    }
 
 
 def test_claims_of_ownership_by_defaults_and_overrides_are_dropped() -> None:
@@ -217,6 +240,7 @@ def test_what_a_catalog_adds_is_stripped() -> None:
     assert entity["metadata"]["namespace"] == "skillmeat"
 
 
+@settings(deadline=None)
 @given(TEMPLATES, st.sampled_from([None, DEFAULTS]))
 def test_any_template_is_normalised_and_the_original_left_alone(raw: dict[str, Any], defaults: Any) -> None:
     assert is_template(raw)
@@ -228,6 +252,7 @@ def test_any_template_is_normalised_and_the_original_left_alone(raw: dict[str, A
     assert violations(entity) == violations(clone(entity))
 
 
+@settings(deadline=None)
 @given(TEMPLATES)
 def test_what_is_valid_can_be_sealed_and_stays_valid(raw: dict[str, Any]) -> None:
     entity = normalise({**raw, "spec": {"type": "service", "steps": []}}, context=context())
@@ -274,7 +299,11 @@ def test_overrides() -> None:
         "description": "",
         "tags": ["only"],
         "labels": {"team": "risk", "tier": "1"},
-        "annotations": {**before["metadata"]["annotations"], "note": "two", "backstage.io/view-url": "https://docs"},
+        "annotations": {
+            **before["metadata"]["annotations"],
+            "note": "two",
+            "backstage.io/view-url": "https://docs",
+        },
         "links": [{"url": "https://docs.example.com", "title": "Docs"}],
     }
     assert changed["spec"] == {
@@ -306,7 +335,10 @@ def test_seal(generated_at: str | None, stale: bool | None, expected: tuple[str 
     sealed = seal(entity, generated_at=generated_at, stale=stale)
     annotations = sealed["metadata"]["annotations"]
     assert entity == before
-    assert (annotations.get("skillmeat.io/generated-at"), annotations.get("skillmeat.io/template-stale")) == expected
+    assert (
+        annotations.get("skillmeat.io/generated-at"),
+        annotations.get("skillmeat.io/template-stale"),
+    ) == expected
     assert annotations["skillmeat.io/content-hash"] == content_hash(sealed) == content_hash(entity)
     assert list(annotations)[-1] == "skillmeat.io/content-hash"
 

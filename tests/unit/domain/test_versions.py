@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.versions import VersionRange
@@ -17,6 +17,7 @@ HELP = "write version as a range of npm"
         pytest.param("~2.1", ["2.1.0", "2.1.9"], ["2.2.0", "2.0.9"], id="tilde"),
         pytest.param("~2", ["2.0.0", "2.9.9"], ["3.0.0"], id="tilde-major"),
         pytest.param("2.x", ["2.0.0", "2.9.9"], ["1.9.9", "3.0.0"], id="x-range"),
+        pytest.param("<=1.2.3", ["1.2.3"], ["1.2.4", "1.2.3-rc.1"], id="up-to-a-release"),
         pytest.param("2", ["2.4.0"], ["3.0.0"], id="partial"),
         pytest.param(">2", ["3.0.0"], ["2.9.9"], id="above-a-partial"),
         pytest.param("<=2.1", ["2.1.9"], ["2.2.0"], id="up-to-a-partial"),
@@ -30,11 +31,21 @@ HELP = "write version as a range of npm"
         pytest.param("*", ["0.0.0", "9.9.9"], ["1.0.0-rc.1"], id="any-release"),
         pytest.param("", ["1.0.0"], ["unknown"], id="empty-is-any"),
         pytest.param("<*", [], ["0.0.0", "1.0.0"], id="below-any-is-nothing"),
-        pytest.param("1.2.3-rc.1", ["1.2.3-rc.1"], ["1.2.3", "1.2.3-rc.2"], id="exact-pre-release-is-not-the-release"),
-        pytest.param("<=1.2.3-rc.1", ["1.2.2", "1.2.3-alpha"], ["1.2.3", "1.2.2-alpha"], id="up-to-a-pre-release"),
-        pytest.param(">1.2.3-rc.1", ["1.2.3-rc.2", "1.2.3"], ["1.2.3-rc.1", "1.3.0-rc.1"], id="above-a-pre-release"),
-        pytest.param("^1.2.3-rc.1", ["1.2.3-rc.2", "1.9.0"], ["2.0.0-rc.1", "1.2.3-alpha"], id="caret-pre-release"),
-        pytest.param("^1.0.2 <=1.0.3-rc.2", ["1.0.2", "1.0.3-rc.1"], ["1.0.1", "1.0.3"], id="every-bound-holds"),
+        pytest.param(
+            "1.2.3-rc.1", ["1.2.3-rc.1"], ["1.2.3", "1.2.3-rc.2"], id="exact-pre-release-is-not-the-release"
+        ),
+        pytest.param(
+            "<=1.2.3-rc.1", ["1.2.2", "1.2.3-alpha"], ["1.2.3", "1.2.2-alpha"], id="up-to-a-pre-release"
+        ),
+        pytest.param(
+            ">1.2.3-rc.1", ["1.2.3-rc.2", "1.2.3"], ["1.2.3-rc.1", "1.3.0-rc.1"], id="above-a-pre-release"
+        ),
+        pytest.param(
+            "^1.2.3-rc.1", ["1.2.3-rc.2", "1.9.0"], ["2.0.0-rc.1", "1.2.3-alpha"], id="caret-pre-release"
+        ),
+        pytest.param(
+            "^1.0.2 <=1.0.3-rc.2", ["1.0.2", "1.0.3-rc.1"], ["1.0.1", "1.0.3"], id="every-bound-holds"
+        ),
         pytest.param("^1.2", ["1.2.0"], ["2.0.0-rc.1", "1.3.0-rc.1"], id="no-pre-release-unless-named"),
     ],
 )
@@ -46,8 +57,22 @@ def test_range(text: str, inside: list[str], outside: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "version",
-    [None, "", "unknown", "1", "1.2", "1.2.3.4", "01.2.3", "1.2.3-", "1.2.3-01", "1.2.3\n", "vv1.2.3"]
-    + ["\uff11.2.3", "9" * 5_000 + ".0.0", "1.0.0-" + "a" * 300],
+    [
+        None,
+        "",
+        "unknown",
+        "1",
+        "1.2",
+        "1.2.3.4",
+        "01.2.3",
+        "1.2.3-",
+        "1.2.3-01",
+        "1.2.3\n",
+        "vv1.2.3",
+        "\N{FULLWIDTH DIGIT ONE}.2.3",
+        "9" * 5000 + ".0.0",
+        "1.0.0-" + "a" * 300,
+    ],
 )
 def test_what_is_no_version_is_never_accepted(version: str | None) -> None:
     assert not VersionRange.parse("*").accepts(version)
@@ -55,27 +80,51 @@ def test_what_is_no_version_is_never_accepted(version: str | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["latest", "== 1.2", "1.2.3.4", "x.2", "a - b", "1.0.0 - 2.0.0 - 3.0.0", "1,2", "01.2.3", "1.2.3-01", "1.2-rc.1"]
-    + ["\uff11.2.3", "9" * 5_000, "1 " * 300, ">", "1.2.3 ||| 2"],
+    [
+        "latest",
+        "== 1.2",
+        "1.2.3.4",
+        "x.2",
+        "a - b",
+        "1.0.0 - 2.0.0 - 3.0.0",
+        "1,2",
+        "01.2.3",
+        "1.2.3-01",
+        "1.2-rc.1",
+        "\N{FULLWIDTH DIGIT ONE}.2.3",
+        "9" * 5000,
+        "1 " * 300,
+        ">",
+        "1.2.3 ||| 2",
+    ],
 )
 def test_what_is_no_range_is_refused_with_a_sentence_that_helps(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{HELP}, for example"):
         VersionRange.parse(text)
 
 
+def problem(text: str) -> str | None:
+    try:
+        VersionRange.parse(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789.xX*v^~<>=|- rc+", max_size=24), st.text(max_size=12))
 def test_any_text_is_a_range_or_refused(text: str, version: str) -> None:
-    try:
-        accepted = VersionRange.parse(text)
-    except ValueError as error:
-        assert str(error).startswith(HELP)
+    said = problem(text)
+    if said is None:
+        assert VersionRange.parse(text).accepts(version) in {True, False}
     else:
-        assert accepted.accepts(version) in {True, False}
+        assert said.startswith(HELP)
 
 
 VERSIONS = st.tuples(*[st.integers(0, 3)] * 3)
 
 
+@settings(deadline=None)
 @given(VERSIONS, VERSIONS, VERSIONS)
 def test_two_bounds_hold_what_lies_between(
     low: tuple[int, ...], middle: tuple[int, ...], high: tuple[int, ...]

@@ -252,6 +252,14 @@ async def test_answers_change_with_what_the_provider_has(client, provider):
         assert gzip.decompress(await answer.read()) == b"# no templates\n"
 
 
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 10_000_000, 10_000_019])
+async def test_document_of_any_size_comes_whole_to_who_takes_no_gzip(size, client, provider):
+    document = b"a" * size
+    provider.answer = Served.of(document)
+    async with client.get(PATH, headers={"Accept-Encoding": "identity"}) as answer:
+        assert await answer.read() == document
+
+
 def test_repr_holds_no_content():
     assert "compressed" not in repr(Served.of(b"secret-looking text"))
 

@@ -1,0 +1,41 @@
+"""Ingestion External: another provider brings the entities in; what it should have brought is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from skillmeat_operator.controller.gather import PortalGathered
+from skillmeat_operator.controller.visit import Visit
+from skillmeat_operator.domain.convergence import CatalogState
+from skillmeat_operator.domain.failure import FailedError
+from skillmeat_operator.domain.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.plan import Plan
+
+
+async def verify_external(
+    visit: Visit, plan: Plan, portal: PortalGathered, base: Outcome, *, judge: Callable[..., SideOutcome]
+) -> Outcome:
+    """Look every accepted template up by its ref: present is that it exists, up to date the same bundle version."""
+    plan = replace(plan, publishable=True)
+    base = replace(base, plan=plan)
+    if portal.connection is None or portal.view is None:
+        return base
+    versions = {record.ref: record.bundle_version for record in plan.published}
+    try:
+        found = await portal.connection.client.entities_by_refs(versions)
+    except FailedError as error:
+        return replace(base, catalog=judge(visit, error.failure, secrets=portal.connection.secrets))
+    present = {ref: entity for ref, entity in found.items() if entity is not None}
+    matching = frozenset(ref for ref, entity in present.items() if entity.bundle_version == versions[ref])
+    missing = tuple(sorted(set(versions) - matching))
+    state = CatalogState(
+        matching=matching,
+        missing=missing,
+        outdated=frozenset(ref for ref in missing if ref in present),
+        refused=frozenset(),
+        leftovers=(),
+        orphans={},
+        uids={ref: entity.uid for ref, entity in present.items()},
+    )
+    return replace(base, state=state)

@@ -1,0 +1,71 @@
+"""The real parts, started once for all tests of this folder.
+
+A part that is not installed or does not start is an error of every test that needs it, never a skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.backstage import Backstage
+from testbed.cluster import Cluster, ExistingCluster, existing_cluster_wanted
+from testbed.controlplane import ControlPlane
+from testbed.ports import LOOPBACK, ports
+from testbed.programs import find_control_plane
+from testbed.runs import RunFolder
+from testbed.servers import find_backstage, find_skillmeat
+from testbed.skillmeat import SkillMeat
+from testbed.workshop import Workshop
+
+DOCUMENT_PORTS = 20
+"""How many neighbouring ports the portal reads documents from, so that many operators may run beside it."""
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """Where the installed parts lie."""
+    return Workshop()
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Iterator[Path]:
+    """A folder for data and logs, removed at the end."""
+    with RunFolder() as run:
+        yield run.path
+
+
+@pytest.fixture(scope="session")
+def cluster(workshop: Workshop, run_folder: Path) -> Iterator[Cluster]:
+    """The control plane with a controller manager, without our CRDs; or ``USE_EXISTING_CLUSTER``'s."""
+    if existing_cluster_wanted():
+        kubectl = find_control_plane(workshop, ["kubectl"])["kubectl"]
+        yield ExistingCluster(folder=run_folder / "cluster", kubectl=kubectl)
+        return
+    programs = find_control_plane(workshop)
+    with ControlPlane(run_folder / "controlplane", programs=programs, controller_manager=True) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def skillmeat(workshop: Workshop, run_folder: Path) -> Iterator[SkillMeat]:
+    """A SkillMeat server; a test that seeds it clears it first."""
+    with SkillMeat(run_folder / "skillmeat", python=find_skillmeat(workshop)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def document_ports() -> range:
+    """The ports on which the portal may read documents."""
+    return ports.take_range(DOCUMENT_PORTS)
+
+
+@pytest.fixture(scope="session")
+def backstage(workshop: Workshop, run_folder: Path, document_ports: range) -> Iterator[Backstage]:
+    """A stock portal with a database in memory, a token of least privilege and Template allowed."""
+    hosts = [f"{LOOPBACK}:{document_ports[0]}-{document_ports[-1]}"]
+    files = find_backstage(workshop)
+    with Backstage(run_folder / "backstage", files=files, document_hosts=hosts) as portal:
+        yield portal

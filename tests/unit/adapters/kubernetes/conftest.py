@@ -1,0 +1,134 @@
+"""A local server that answers as it is told, and a client for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio.client import Configuration
+
+from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
+from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Answer:
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
+
+
+class ApiServer:
+    """Answers each request with the next of `answers`, the last one for ever; or with what `handler` says."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answers: list[Answer] = [Answer(body={})]
+        self.handler: Callable[[Request], Answer] | None = None
+        self.url = ""
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        text = await request.text()
+        seen = Request(
+            request.method,
+            request.rel_url.raw_path,
+            dict(request.query),
+            request.headers,
+            json.loads(text) if text else None,
+        )
+        self.requests.append(seen)
+        if self.handler is not None:
+            answer = self.handler(seen)
+        else:
+            answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+        said = answer.text if answer.text is not None else json.dumps(answer.body)
+        return web.Response(
+            status=answer.status, text=said, content_type="application/json", headers=dict(answer.headers)
+        )
+
+
+class Time:
+    """A clock that moves only by being slept on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def status_object(code: int, reason: str, **details: Any) -> dict[str, Any]:
+    """A `Status` as the API server answers it."""
+    message = "free text that repeats value-of-a-field"
+    return {
+        "kind": "Status",
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": message,
+        "details": details,
+    }
+
+
+def configuration_for(url: str) -> Configuration:
+    configuration = Configuration(host=url)
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
+
+
+@pytest.fixture
+def refusal() -> Callable[..., dict[str, Any]]:
+    return status_object
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    return Answer
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    api = ApiServer()
+    runner = web.AppRunner(api.app(), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    api.url = f"http://{host}:{port}"
+    yield api
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client(server: ApiServer, time: Time) -> AsyncIterator[KubernetesClient]:
+    access = ClusterAccess(configuration=configuration_for(server.url), namespace="operators")
+    async with KubernetesClient(access, timeout=10.0, clock=time.clock, sleep=time.sleep) as made:
+        yield made

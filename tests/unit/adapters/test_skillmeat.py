@@ -1,0 +1,367 @@
+"""The SkillMeat client over recorded answers of SkillMeat 0.74.0, and over answers that no such server gives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from skillmeat_operator.adapters.credential import Credential
+from skillmeat_operator.adapters.skillmeat import LARGE_BODY, MOST_TEMPLATES, SkillMeatClient
+from skillmeat_operator.adapters.tls import TlsMaterial
+from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.domain.failure import FailedError, FailureKind, Side
+from skillmeat_operator.domain.observation import ServerInfo, TemplateList
+
+URL = "https://skillmeat.example.com"
+BEARER = Credential.of("canary-bearer")
+SERVICE = Credential.of("canary-service")
+
+Recording = Callable[[str], httpx.Response]
+WireTo = Callable[[Callable[[httpx.Request], httpx.Response]], Any]
+
+
+def client(wire: Any, url: str = URL, **options: Any) -> SkillMeatClient:
+    return SkillMeatClient(wire.http, wire.source_limiter, base_url=url, **options)
+
+
+def json_answer(body: object, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, headers={"content-type": "application/json"}, content=_bytes(body))
+
+
+def _bytes(body: object) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("templates-populated", 3),
+        ("templates-empty", 0),
+        ("templates-edge-cases", 10),
+        ("templates-stale-PATCHED-SERVER", 1),
+        ("auth-smk-bearer-200", 3),
+    ],
+)
+async def test_a_recorded_list(wire_to: WireTo, skillmeat_recording: Recording, name: str, count: int) -> None:
+    recorded = skillmeat_recording(name)
+    wire = wire_to(lambda request: recorded)
+    found = await client(wire).list_templates(within=10)
+    assert found.elements == tuple(recorded.json())
+    assert len(found.elements) == count
+
+
+async def test_what_is_asked(wire_to: WireTo) -> None:
+    wire = wire_to(lambda request: json_answer([]))
+    base = f"{URL}/prefix/"
+    await client(wire, base, platform="claude code&x", bearer=BEARER, service_token=SERVICE).list_templates(within=10)
+    await client(wire).list_templates(within=10)
+    assert wire.paths == [
+        "GET /prefix/api/v1/integrations/idp/templates?platform=claude+code%26x",
+        "GET /api/v1/integrations/idp/templates",
+    ]
+    first, second = (request.headers for request in wire.requests)
+    assert (first["authorization"], first["x-skillmeat-service-token"]) == ("Bearer canary-bearer", "canary-service")
+    assert not {"authorization", "x-skillmeat-service-token"} & set(second)
+
+
+CREDENTIAL, CONFIGURATION, TRANSIENT = FailureKind.CREDENTIAL, FailureKind.CONFIGURATION, FailureKind.TRANSIENT
+LATER = Reason.SOURCE_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason", "says"),
+    [
+        ("auth-no-creds-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "put a valid one into that Secret"),
+        ("auth-unknown-smk-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("auth-revoked-smk-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("auth-garbage-bearer", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("jwt-no-creds-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("enterprise-no-creds-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("local-auth-enabled-unknown-smk-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        ("auth-smk-register-403", CREDENTIAL, Reason.ACCESS_DENIED, "bearerTokenSecretRef"),
+        ("local-smk-key-telemetry-403", CREDENTIAL, Reason.ACCESS_DENIED, "bearerTokenSecretRef"),
+        ("template-404", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "without /api/v1"),
+        ("templates-trailing-slash-404", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "spec.source.skillmeat.url"),
+        ("templates-head-405", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "spec.source.skillmeat.url"),
+        ("enterprise-templates-501", CONFIGURATION, Reason.EDITION_UNSUPPORTED, "edition"),
+        ("rate-limited-429", TRANSIENT, LATER, "HTTP 429"),
+        ("auth-jwks-unreachable-503", TRANSIENT, LATER, "HTTP 503"),
+        ("broken-migration-templates-500", TRANSIENT, LATER, "HTTP 500"),
+        ("clerk-unchained-no-creds-500", TRANSIENT, LATER, "HTTP 500"),
+        ("clerk-unchained-garbage-500", TRANSIENT, LATER, "HTTP 500"),
+        ("register-deployment-422", TRANSIENT, Reason.INVALID_RESPONSE, "HTTP 422"),
+    ],
+)
+async def test_a_recorded_refusal(
+    wire_to: WireTo, skillmeat_recording: Recording, name: str, kind: FailureKind, reason: Reason, says: str
+) -> None:
+    wire = wire_to(lambda request: skillmeat_recording(name))
+    with pytest.raises(FailedError) as caught:
+        await client(wire, bearer=BEARER).list_templates(within=10)
+    failure = caught.value.failure
+    assert (failure.side, failure.kind, failure.reason) == (Side.SOURCE, kind, reason)
+    assert says in failure.message
+    assert "skillmeat.example.com" in failure.message
+    assert failure.retry_after == (10.0 if name == "rate-limited-429" else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "says"),
+    [
+        (401, Reason.AUTHENTICATION_FAILED, "asks for a token: set spec.source.skillmeat.auth.bearerTokenSecretRef"),
+        (500, LATER, "if it asks for a token, set spec.source.skillmeat.auth.bearerTokenSecretRef"),
+        (301, Reason.INVALID_RESPONSE, "redirect"),
+        (302, Reason.INVALID_RESPONSE, "redirect"),
+        (307, Reason.INVALID_RESPONSE, "redirect"),
+        (400, Reason.INVALID_RESPONSE, "HTTP 400"),
+        (206, Reason.INVALID_RESPONSE, "HTTP 206"),
+        (410, Reason.ENDPOINT_NOT_FOUND, "base URL"),
+        (502, LATER, "HTTP 502"),
+        (504, LATER, "HTTP 504"),
+        (599, LATER, "HTTP 599"),
+    ],
+)
+async def test_another_status_without_a_token(wire_to: WireTo, status: int, reason: Reason, says: str) -> None:
+    wire = wire_to(lambda request: json_answer([], status))
+    with pytest.raises(FailedError, match=says) as caught:
+        await client(wire).list_templates(within=10)
+    assert caught.value.failure.reason is reason
+
+
+TOO_MANY = b"[" + b",".join([b"{}"] * (MOST_TEMPLATES + 1)) + b"]"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"null", id="null"),
+        pytest.param(b"{}", id="object"),
+        pytest.param(b'{"items": []}', id="paged"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html><body>Log in</body></html>", id="html"),
+        pytest.param(b'[{"kind": "Template"}, {"kind"', id="half-a-body"),
+        pytest.param(b'[{"kind": "Template"}]]', id="more-than-a-body"),
+        pytest.param(b"[NaN]", id="nan"),
+        pytest.param(b"[1e999]", id="infinity"),
+        pytest.param(b"[\xff]", id="not-utf-8"),
+        pytest.param(b"[" * 200_000, id="nested-without-end"),
+        pytest.param(TOO_MANY, id="ten-thousand-and-one"),
+    ],
+)
+async def test_a_list_that_is_none_is_no_shorter_list(wire_to: WireTo, body: bytes) -> None:
+    wire = wire_to(lambda request: json_answer(body))
+    with pytest.raises(FailedError) as caught:
+        await client(wire).list_templates(within=10)
+    failure = caught.value.failure
+    assert (failure.kind, failure.reason) == (TRANSIENT, Reason.INVALID_RESPONSE)
+
+
+async def test_a_list_that_does_not_say_it_is_json_is_none(wire_to: WireTo) -> None:
+    wire = wire_to(lambda request: httpx.Response(200, headers={"content-type": "text/html"}, content=b"[]"))
+    with pytest.raises(FailedError, match="not JSON"):
+        await client(wire).list_templates(within=10)
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/x+json"])
+async def test_a_list_says_in_several_ways_that_it_is_json(wire_to: WireTo, content_type: str) -> None:
+    wire = wire_to(lambda request: httpx.Response(200, headers={"content-type": content_type}, content=b"[]"))
+    assert (await client(wire).list_templates(within=10)).elements == ()
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        pytest.param(None, id="null"),
+        pytest.param("text", id="text"),
+        pytest.param({"kind": "Template", "spec": "x" * 300_000}, id="over-256-kib"),
+        pytest.param({"metadata": {"annotations": None}}, id="no-annotations"),
+        pytest.param({"metadata": {"name": "\ud800"}}, id="half-a-character"),
+    ],
+)
+async def test_a_poisoned_element_is_left_to_the_rules(wire_to: WireTo, element: object) -> None:
+    body = [{"kind": "Template"}, element, {"kind": "Template"}]
+    wire = wire_to(lambda request: json_answer(body))
+    assert (await client(wire).list_templates(within=10)).elements == tuple(body)
+
+
+async def test_a_bottomless_element_is_left_to_the_rules(wire_to: WireTo) -> None:
+    poison = b'{"metadata": {"name": "deep"}, "spec": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    wire = wire_to(lambda request: json_answer(b'[{"a": 1},' + poison + b"]"))
+    first, second = (await client(wire).list_templates(within=10)).elements
+    assert (first, second["metadata"]) == ({"a": 1}, {"name": "deep"})
+
+
+def entity(name: str = "a", generated: str = "2026-01-01T00:00:00Z", title: str = "t") -> dict[str, Any]:
+    annotations = {"skillmeat.io/generated-at": generated, "skillmeat.io/bundle-id": "b"}
+    return {"kind": "Template", "metadata": {"name": name, "title": title, "annotations": annotations}}
+
+
+async def listed(wire_to: WireTo, body: object) -> TemplateList:
+    return await client(wire_to(lambda request: json_answer(body))).list_templates(within=10)  # type: ignore[no-any-return]
+
+
+async def test_the_digest_leaves_out_generated_at_and_nothing_else(wire_to: WireTo) -> None:
+    async def digest(*entities: object) -> str:
+        return (await listed(wire_to, list(entities))).digest
+
+    base = await digest(entity(), entity("b"))
+    assert await digest(entity(generated="2027-02-02T00:00:00Z"), entity("b")) == base
+    others = [
+        await digest(entity(title="u"), entity("b")),
+        await digest(entity("b"), entity()),
+        await digest(entity()),
+        await digest(entity(), entity("b"), None),
+        await digest(),
+    ]
+    assert len({base, *others}) == 6
+
+
+async def test_a_large_list_does_not_stop_the_loop(wire_to: WireTo) -> None:
+    body = json.dumps([entity(f"n{number}", title="x" * 500) for number in range(5000)]).encode()
+    assert len(body) > LARGE_BODY
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.005)
+            longest = max(longest, loop.time() - before)
+
+    heart = asyncio.create_task(beat())
+    found = await listed(wire_to, body)
+    heart.cancel()
+    assert len(found.elements) == 5000
+    assert longest < 0.15
+
+
+def failing(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return handle
+
+
+def caused(error: httpx.TransportError, cause: BaseException) -> httpx.TransportError:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (caused(httpx.ConnectError("x"), ConnectionRefusedError()), "refused the connection: check that it runs"),
+        (caused(httpx.ConnectError("x"), OSError(113, "no route")), "cannot be reached"),
+        (httpx.ConnectTimeout("x"), "timed out"),
+        (httpx.ReadTimeout("x"), "timed out"),
+        (caused(httpx.ReadError("x"), ConnectionResetError()), "closed the connection without an answer"),
+        (httpx.PoolTimeout("x"), "as often as the operator allows itself"),
+    ],
+)
+async def test_an_unreachable_server_by_class(wire_to: WireTo, error: Exception, says: str) -> None:
+    wire = wire_to(failing(error))
+    with pytest.raises(FailedError, match=says) as caught:
+        await client(wire).list_templates(within=10)
+    failure = caught.value.failure
+    assert (failure.kind, failure.reason) == (TRANSIENT, LATER)
+    assert "SkillMeat at skillmeat.example.com" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "reason", "says"),
+    [
+        pytest.param("https://evil.test", {}, Reason.EGRESS_NOT_ALLOWED, "--allowed-hosts", id="host-not-allowed"),
+        pytest.param(
+            URL,
+            {"bearer": Credential.of("canary", allowed_hosts=("b.example.com",))},
+            Reason.EGRESS_NOT_ALLOWED,
+            "skillmeat.io/allowed-hosts",
+            id="secret-bound-elsewhere",
+        ),
+        pytest.param(
+            URL,
+            {"service_token": Credential.of("canary", allowed_hosts=())},
+            Reason.EGRESS_NOT_ALLOWED,
+            "serviceTokenSecretRef",
+            id="service-token-bound-elsewhere",
+        ),
+        pytest.param(
+            URL,
+            {"bearer": Credential.of("canary\ncanary")},
+            Reason.AUTHENTICATION_FAILED,
+            "no single line of ASCII",
+            id="token-of-two-lines",
+        ),
+    ],
+)
+async def test_what_is_not_sent(
+    wire_to: WireTo, url: str, options: dict[str, Any], reason: Reason, says: str
+) -> None:
+    wire = wire_to(lambda request: json_answer([]))
+    with pytest.raises(FailedError, match=says) as caught:
+        await client(wire, url, **options).list_templates(within=10)
+    assert caught.value.failure.reason is reason
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("url", ["", "ftp://a.example.com", "https://", "https://[::1"])
+async def test_a_url_that_is_none(wire_to: WireTo, url: str) -> None:
+    wire = wire_to(lambda request: json_answer([]))
+    with pytest.raises(FailedError, match=r"spec\.source\.skillmeat\.url is not") as caught:
+        client(wire, url)
+    assert (caught.value.failure.kind, caught.value.failure.reason) == (CONFIGURATION, Reason.INVALID_SPEC)
+
+
+@pytest.mark.parametrize(
+    ("answer", "info"),
+    [
+        pytest.param(
+            '{"version":"0.74.0","edition":"local"}', ServerInfo("0.74.0", "local"), id="version-and-edition"
+        ),
+        pytest.param("{}", ServerInfo(), id="says-nothing"),
+        pytest.param('{"version": 7, "edition": null}', ServerInfo(), id="says-something-else"),
+        pytest.param('{"version": "<b>", "edition": "a b"}', ServerInfo(), id="says-what-status-may-not-show"),
+        pytest.param('{"version": "' + "1" * 65 + '"}', ServerInfo(), id="says-too-much"),
+    ],
+)
+async def test_server_info(wire_to: WireTo, answer: str, info: ServerInfo) -> None:
+    assert await client(wire_to(lambda request: json_answer(answer.encode()))).server_info() == info
+
+
+async def test_server_info_as_recorded_and_where_there_is_none(
+    wire_to: WireTo, skillmeat_recording: Recording
+) -> None:
+    wire = wire_to(lambda request: skillmeat_recording("version"))
+    assert await client(wire).server_info() == ServerInfo("0.74.0", "local")
+    assert wire.paths == ["GET /api/v1/version"]
+    assert await client(wire_to(lambda request: skillmeat_recording("template-404"))).server_info() == ServerInfo()
+
+
+@pytest.mark.parametrize("answer", [json_answer([]), json_answer(b"<html>"), json_answer({}, 503)])
+async def test_server_info_that_fails(wire_to: WireTo, answer: httpx.Response) -> None:
+    with pytest.raises(FailedError):
+        await client(wire_to(lambda request: answer)).server_info()
+
+
+async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, object], None]) -> None:
+    body = {"detail": "canary-remote", "Authorization": "canary-remote"}
+    for status in (200, 302, 400, 401, 403, 404, 429, 500, 501, 503):
+        wire = wire_to(lambda request, status=status: json_answer(body, status))
+        subject = client(
+            wire,
+            "https://canary-user:canary-pass@skillmeat.example.com/canary-path",
+            bearer=BEARER,
+            service_token=SERVICE,
+            tls=TlsMaterial(key=b"canary-key"),
+        )
+        with pytest.raises(FailedError) as caught:
+            await subject.list_templates(within=10)
+        for canary in ("canary-bearer", "canary-service", "canary-remote", "canary-user", "canary-pass", "canary-key"):
+            no_secret(canary, caught.value.failure)
+        assert "canary" not in str(caught.value)

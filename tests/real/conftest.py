@@ -5,6 +5,7 @@ A part that is not installed or does not start is an error of every test that ne
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from testbed.runs import RunFolder
 from testbed.servers import find_backstage, find_skillmeat
 from testbed.skillmeat import SkillMeat
 from testbed.workshop import Workshop
+from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
+from tests.real.harness.tenant import Tenant
 
 DOCUMENT_PORTS = 20
 """How many neighbouring ports the portal reads documents from, so that many operators may run beside it."""
@@ -69,3 +72,54 @@ def backstage(workshop: Workshop, run_folder: Path, document_ports: range) -> It
     files = find_backstage(workshop)
     with Backstage(run_folder / "backstage", files=files, document_hosts=hosts) as portal:
         yield portal
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster) -> Cluster:
+    """The cluster with our CRDs, namespace and roles; the Deployment is left out, tests run the operator."""
+    root = Path(__file__).resolve().parents[2]
+    cluster.run("apply", "--server-side", "-k", str(root / "manifests/default"))
+    cluster.kubectl("delete", "deployment", "skillmeat-operator", "-n", NAMESPACE, "--ignore-not-found")
+    for crd in ("catalogsources.skillmeat.io", "templatebundles.skillmeat.io"):
+        cluster.run("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def operator(
+    installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests of a module that do not restart it."""
+    process = OperatorProcess(
+        cluster=installed,
+        folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
+        documents_port=document_ports[0],
+        backstage_url=backstage.url,
+        backstage_token=backstage.token,
+    )
+    with process:
+        yield process
+
+
+@pytest.fixture
+def tenant(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> Iterator[Tenant]:
+    """A namespace of the test's own, on the shared servers."""
+    made = Tenant.make(installed, skillmeat, backstage)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_operator(
+    installed: Cluster, backstage: Backstage, document_ports: range, tmp_path: Path
+) -> Iterator[OperatorProcess]:
+    """An operator of the test's own, not started: for tests that restart or kill it, in modules without ``operator``."""
+    process = OperatorProcess(
+        cluster=installed,
+        folder=tmp_path / "operator",
+        documents_port=document_ports[1],
+        backstage_url=backstage.url,
+        backstage_token=backstage.token,
+    )
+    yield process
+    process.kill()

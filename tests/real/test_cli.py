@@ -1,5 +1,6 @@
 """The commands against a real API server; statuses are written by hand, so that no operator is needed."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from skillmeat_operator.cli.console import Console
+from skillmeat_operator.cli.main import dispatch, process_context
 from testbed.cluster import Cluster
 from testbed.errors import PartError
 
 REPOSITORY = Path(__file__).parents[2]
 REQUEST = "skillmeat.io/reconcile-requested-at"
 GROUP_VERSION = "skillmeat.io/v1alpha1"
+SHORT = {"CatalogSource": "smsrc", "TemplateBundle": "smtb"}
 TARGET = "http://operator.example.com:8080/catalogs/0a1b2c3d/team/main.yaml"
 
 
@@ -32,19 +36,13 @@ class Team:
     cluster: Cluster
     namespace: str
 
-    def cli(
-        self, *arguments: str, kubeconfig: Path | None = None, **environ: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as a process of its own, as a user would."""
-        variables = {key: value for key, value in os.environ.items() if not key.startswith("SKILLMEAT_")}
-        return subprocess.run(  # noqa: S603  # our own program
-            [sys.executable, "-W", "error", "-m", "skillmeat_operator.cli.main", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-            env={**variables, "KUBECONFIG": str(kubeconfig or self.cluster.kubeconfig), **environ},
-        )
+    def cli(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command as `main` does, in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        environ = {"KUBECONFIG": str(kubeconfig or self.cluster.kubeconfig)}
+        context = replace(process_context("skillmeat-operator"), console=Console(out, err), environ=environ)
+        code = dispatch(arguments, context)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     def here(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command in the namespace."""
@@ -60,30 +58,17 @@ class Team:
     def set_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
         """Write a status as the operator does."""
         patch = json.dumps({"status": status})
-        self.cluster.run(
-            "-n",
-            self.namespace,
-            "patch",
-            kind_name(kind),
-            name,
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            patch,
-        )
+        flags = ("--subresource=status", "--type=merge", "-p", patch)
+        self.cluster.run("-n", self.namespace, "patch", SHORT[kind], name, *flags)
 
     def read(self, kind: str, name: str) -> dict[str, Any]:
         """Return an object."""
-        found: dict[str, Any] = self.cluster.get(kind_name(kind), name, "-n", self.namespace)
+        found: dict[str, Any] = self.cluster.get(SHORT[kind], name, "-n", self.namespace)
         return found
 
 
-def kind_name(kind: str) -> str:
-    return {"CatalogSource": "smsrc", "TemplateBundle": "smtb"}[kind]
-
-
-def eventually(attempt: Callable[[], str], *, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
+def eventually(attempt: Callable[[], str]) -> None:
+    deadline = time.monotonic() + 60
     while True:
         try:
             attempt()
@@ -340,6 +325,8 @@ def test_a_token_reads_and_what_it_may_not_do_is_one_sentence(team: Team, reader
 def with_user(kubeconfig: Path, user: dict[str, Any], path: Path, **cluster: Any) -> Path:
     config = yaml.safe_load(kubeconfig.read_text())
     config["users"][0]["user"] = user
+    if "certificate-authority" in cluster:
+        config["clusters"][0]["cluster"].pop("certificate-authority-data", None)
     config["clusters"][0]["cluster"].update(cluster)
     path.write_text(yaml.safe_dump(config))
     return path
@@ -397,10 +384,6 @@ def test_a_cluster_that_cannot_be_used_is_one_sentence(
 ) -> None:
     user, cluster, said = UNUSABLE[case]
     path = with_user(reader, user, tmp_path / "config", **cluster)
-    if "certificate-authority" in cluster:
-        config = yaml.safe_load(path.read_text())
-        config["clusters"][0]["cluster"].pop("certificate-authority-data", None)
-        path.write_text(yaml.safe_dump(config))
     done = team.here("sync", "source/main", kubeconfig=path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import logging
-import random
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,15 +27,13 @@ from skillmeat_operator.adapters.kubernetes.errors import (
 from skillmeat_operator.adapters.kubernetes.events import EventRecorder, EventType
 from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
-from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry
-from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 from skillmeat_operator.api.names import CATALOG_SOURCE
 from skillmeat_operator.api.objects import Metadata
 from skillmeat_operator.api.references import SecretKeyReference
 from skillmeat_operator.domain.failure import Side
-from skillmeat_operator.domain.snapshot import Content, Head
-from skillmeat_operator.domain.snapshot_codec import MAX_PAYLOAD, encode
+from testbed.controlplane import ControlPlane
+from testbed.programs import find_control_plane
 
 REPOSITORY = Path(__file__).parents[2]
 PLURAL = CATALOG_SOURCE.plural
@@ -180,6 +175,20 @@ async def test_cluster_uid_is_that_of_kube_system(client):
     assert uuid.UUID(await client.cluster_uid())
 
 
+async def test_client_outlives_an_api_server_that_was_away(workshop, run_folder):
+    programs = find_control_plane(workshop)
+    with ControlPlane(run_folder / "outage", programs=programs) as plane:
+        access = await find_access(kubeconfig=str(plane.kubeconfig), environ={})
+        async with KubernetesClient(access, timeout=5.0) as client:
+            before = await client.cluster_uid()
+            await asyncio.to_thread(plane.stop_apiserver, kill=True)
+            with pytest.raises(UnavailableError):
+                await client.cluster_uid()
+            await asyncio.to_thread(plane.start_apiserver)
+
+            assert await client.cluster_uid() == before
+
+
 async def test_status_is_written_once_and_then_left_alone(client, source):
     writer = StatusWriter(client)
     desired = {"observedGeneration": 1, "revision": "sha256:1", "lastHandledReconcileAt": None}
@@ -192,7 +201,8 @@ async def test_status_is_written_once_and_then_left_alone(client, source):
 
 async def test_field_that_the_schema_lacks_is_told(client, source, caplog):
     with caplog.at_level(logging.WARNING):
-        await StatusWriter(client).write(reference(source), {"noSuchField": 1}, current=source, derive=dict)
+        desired = {"observedGeneration": 1, "noSuchField": 1}
+        await StatusWriter(client).write(reference(source), desired, current=source, derive=dict)
 
     assert [record.fields for record in caplog.records] == [["noSuchField"]]
 
@@ -275,88 +285,6 @@ async def test_writers_get_over_somebody_who_empties_the_status(client, namespac
     assert emptied == [{"observedGeneration": -1}] * 5
     status = (await client.get(PLURAL, namespace, "main"))["status"]
     assert status == {"observedGeneration": -1, "revision": "count-16", "lastHandledReconcileAt": "count-16"}
-
-
-def content(seed: str, *, count: int = 40, size: int = 100) -> Content:
-    spread = random.Random(seed)  # noqa: S311
-    elements = [
-        {"metadata": {"name": f"t{index:04}"}, "text": base64.b64encode(spread.randbytes(size)).decode()}
-        for index in range(count)
-    ]
-    return Content(records=(), observed=tuple(elements))
-
-
-async def save(store: SnapshotStore, uid: str, what: Content, previous: Head | None = None) -> Head:
-    encoded = encode(uid, what, partitions=previous.partitions if previous else 1)
-    await store.write_chunks(HeadEntry(uid=uid, namespace="team", name="main"), encoded.chunks)
-    head = Head(
-        namespace="team",
-        name="main",
-        uid=uid,
-        generation=1,
-        spec_hash="s",
-        revision="sha256:r",
-        document_etag="e",
-        partitions=encoded.partitions,
-        chunks=tuple(chunk.reference for chunk in encoded.chunks),
-        resource_version=previous.resource_version if previous else None,
-    )
-    written = await store.write_head(head)
-    await store.delete_chunks(uid, keep={chunk.name for chunk in head.chunks})
-    return written
-
-
-async def names_of(client: KubernetesClient, namespace: str) -> list[str]:
-    selector = "app.kubernetes.io/managed-by=skillmeat-operator"
-    found = await client.list_all("configmaps", namespace, label_selector=selector, metadata_only=True)
-    return [item["metadata"]["name"] for item in found.items]
-
-
-async def test_snapshot_of_several_full_chunks_comes_back(client, namespace):
-    store, uid = SnapshotStore(client, namespace), str(uuid.uuid4())
-    what = content("large", count=40, size=100_000)
-    head = await save(store, uid, what)
-    loaded = await store.load(uid)
-
-    assert isinstance(loaded, LoadedSnapshot)
-    assert loaded.content() == what
-    assert max(len(chunk.payload) for chunk in loaded.chunks) > MAX_PAYLOAD / 3
-    assert len(head.chunks) > 4
-    assert await store.read_head(uid) == head
-
-
-async def test_chunk_of_the_largest_size_is_accepted(client, namespace):
-    payload = random.Random(1).randbytes(MAX_PAYLOAD)  # noqa: S311
-    binary = {"content.gz": base64.b64encode(payload).decode()}
-
-    stored = await client.create("configmaps", namespace, {**config_map("largest"), "binaryData": binary})
-
-    assert hashlib.sha256(base64.b64decode(stored["binaryData"]["content.gz"])).digest()
-
-
-async def test_snapshot_is_replaced_and_leaves_nothing_behind(client, namespace):
-    store, uid = SnapshotStore(client, namespace), str(uuid.uuid4())
-    first = await save(store, uid, content("a"))
-    second = await save(store, uid, content("b"), first)
-
-    assert (await store.load(uid)).content() == content("b")
-    assert len(await names_of(client, namespace)) == len(second.chunks) + 1
-    with pytest.raises(ConflictError):
-        await store.write_head(first)
-    (entry,) = await store.heads()
-    assert (entry.uid, entry.namespace, entry.name) == (uid, "team", "main")
-    assert entry.resource_version == second.resource_version
-    await store.delete(uid)
-    assert await names_of(client, namespace) == []
-
-
-async def test_chunk_cannot_be_edited_in_place(client, namespace):
-    store, uid = SnapshotStore(client, namespace), str(uuid.uuid4())
-    head = await save(store, uid, content("a"))
-    edit = {"binaryData": {"content.gz": base64.b64encode(b"other").decode()}}
-
-    with pytest.raises(RejectedError):
-        await client.patch("configmaps", namespace, head.chunks[0].name, edit, resource_version=None)
 
 
 async def test_event_is_seen_with_its_object(client, namespace, source):

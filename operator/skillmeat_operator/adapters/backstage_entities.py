@@ -72,8 +72,11 @@ def reference(value: Any) -> str:
     """
     entity = _mapping(value)
     metadata = _mapping(entity.get("metadata"))
-    namespace = metadata.get("namespace") or "default"
-    ref = f"{entity.get('kind')}:{namespace}/{metadata.get('name')}".lower()
+    parts = (entity.get("kind"), metadata.get("namespace", "default"), metadata.get("name"))
+    if not all(isinstance(part, str) for part in parts):
+        raise ShapeError("no ref")
+    kind, namespace, name = parts
+    ref = f"{kind}:{namespace}/{name}".lower()
     if not is_entity_ref(ref):
         raise ShapeError("no ref")
     return ref

@@ -53,7 +53,7 @@ def base_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("must be a URL such as http://skillmeat-operator.skillmeat-system:8080") from None
+        raise ValueError("must be a URL such as http://backstage.portal.svc:7007") from None
     _check_base_url(text, parts)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host

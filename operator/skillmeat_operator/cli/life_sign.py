@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LEASE_NAME: Final = "skillmeat-operator"
 """Name of the operator's Lease."""
-OPERATOR_NAMESPACE: Final = "skillmeat-system"
+OPERATOR_NAMESPACE: Final = "skillmeat-operator"
 """Namespace in which the operator's manifests put it."""
 _DEFAULT_SECONDS: Final = 15
 

@@ -44,7 +44,7 @@ COMMAND = Command(
     ),
     examples=(
         "portal-config source/main -n team-a",
-        "portal-config source/main --public-url http://skillmeat-operator.skillmeat-system:8080",
+        "portal-config source/main --public-url http://skillmeat-operator.skillmeat-operator.svc:8080",
     ),
 )
 

@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from skillmeat_operator.cli.command import Command
+from skillmeat_operator.cli.errors import CommandError
 from skillmeat_operator.cli.kubeconfig import choose_cluster
+from skillmeat_operator.cli.logs import set_up_logging
 from skillmeat_operator.cli.settings_sources import read_settings, settings_options
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ COMMAND = Command(
     "commas between them.",
     options=settings_options(),
     examples=(
-        "run --public-url http://skillmeat-operator.skillmeat-system:8080 --allowed-hosts '*.example.org'",
+        "run --public-url http://skillmeat-operator.skillmeat-operator.svc:8080 --allowed-hosts "
+        "'*.example.org'",
         "run --namespace team-a --operator-namespace team-a --kubeconfig ~/.kube/config --log-format text",
     ),
     exits="0 after it was told to stop, 1 when it cannot go on, 2 when a setting is wrong.",
@@ -35,10 +38,15 @@ def execute(arguments: argparse.Namespace, context: Context) -> int:
         context.environ,
         kubeconfig_namespace=lambda file, name: _namespace_of(file, name, context),
     )
+    set_up_logging(settings.log_format, settings.log_level, context.console.err)
     # Loads kopf and every adapter, which `run --help` does not need.
+    from skillmeat_operator.adapters.kubernetes.configuration import AccessError  # noqa: PLC0415
     from skillmeat_operator.controller.operator import run_operator  # noqa: PLC0415
 
-    return asyncio.run(run_operator(settings))
+    try:
+        return asyncio.run(run_operator(settings))
+    except AccessError as error:
+        raise CommandError(f"The operator cannot reach a cluster: {error}.") from None
 
 
 def _namespace_of(kubeconfig: str | None, cluster_context: str | None, context: Context) -> str:

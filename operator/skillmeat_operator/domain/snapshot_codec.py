@@ -21,7 +21,7 @@ from skillmeat_operator.domain.snapshot import VERSION, ChunkName, Content, Held
 from skillmeat_operator.domain.storable import dump, load, storable
 
 MAX_PAYLOAD: Final = 720 * 1024
-"""Bytes of gzip in one chunk; a ConfigMap may hold 1 MiB, and as base64 this still makes a body below that."""
+"""Bytes of gzip in one chunk; a ConfigMap may hold 1 MiB, and as base64 this still stays below that."""
 MAX_DECODED: Final = 64 * 1024 * 1024
 """Bytes of one chunk before compression, for content that compresses well."""
 MAX_PARTITIONS: Final = 1024

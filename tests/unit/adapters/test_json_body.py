@@ -73,7 +73,7 @@ def depth(value: Any) -> int:
     return levels
 
 
-@pytest.mark.parametrize("nested", [100_000, 400_000])
+@pytest.mark.parametrize("nested", [1_000, 100_000])
 def test_one_element_without_bottom_leaves_the_others_alone(nested: int) -> None:
     poison = b'{"name": "x]}\\"", "deep": ' + b'[{"a":' * nested + b"1" + b"}]" * nested + b', "kept": "}"}'
     before, poisoned, after = parse_elements(b'[{"a": 1}, ' + poison + b', {"b": [2]}]', most=3)

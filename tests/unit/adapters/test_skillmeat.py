@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from skillmeat_operator.adapters import skillmeat as skillmeat_module
 from skillmeat_operator.adapters.credential import Credential
-from skillmeat_operator.adapters.skillmeat import LARGE_BODY, MOST_TEMPLATES, SkillMeatClient
+from skillmeat_operator.adapters.json_body import parse_elements
+from skillmeat_operator.adapters.skillmeat import MOST_TEMPLATES, SkillMeatClient
 from skillmeat_operator.adapters.tls import TlsMaterial
 from skillmeat_operator.api.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, FailureKind, Side
@@ -42,9 +44,9 @@ def _bytes(body: object) -> bytes:
     [
         ("templates-populated", 3),
         ("templates-empty", 0),
-        ("templates-edge-cases", 10),
+        ("templates-edge-cases", 14),
         ("templates-stale-PATCHED-SERVER", 1),
-        ("auth-smk-bearer-200", 3),
+        ("auth-smk-bearer-200", 0),
     ],
 )
 async def test_a_recorded_list(wire_to: WireTo, skillmeat_recording: Recording, name: str, count: int) -> None:
@@ -221,24 +223,22 @@ async def test_the_digest_leaves_out_generated_at_and_nothing_else(wire_to: Wire
     assert len({base, *others}) == 6
 
 
-async def test_a_large_list_does_not_stop_the_loop(wire_to: WireTo) -> None:
-    body = json.dumps([entity(f"n{number}", title="x" * 500) for number in range(5000)]).encode()
-    assert len(body) > LARGE_BODY
-    longest = 0.0
+@pytest.mark.parametrize(
+    ("count", "aside"), [pytest.param(3, False, id="small-list"), pytest.param(5000, True, id="large-list")]
+)
+async def test_only_a_large_list_is_decoded_beside_the_loop(
+    wire_to: WireTo, monkeypatch: pytest.MonkeyPatch, count: int, aside: bool
+) -> None:
+    threads: list[int] = []
 
-    async def beat() -> None:
-        nonlocal longest
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(0.005)
-            longest = max(longest, loop.time() - before)
+    def note(body: bytes, *, most: int) -> list[Any]:
+        threads.append(threading.get_ident())
+        return parse_elements(body, most=most)
 
-    heart = asyncio.create_task(beat())
-    found = await listed(wire_to, body)
-    heart.cancel()
-    assert len(found.elements) == 5000
-    assert longest < 0.15
+    monkeypatch.setattr(skillmeat_module, "parse_elements", note)
+    found = await listed(wire_to, [entity(f"n{number}") for number in range(count)])
+    assert len(found.elements) == count
+    assert (threads != [threading.get_ident()]) is aside
 
 
 def failing(error: Exception) -> Callable[[httpx.Request], httpx.Response]:

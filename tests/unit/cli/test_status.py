@@ -339,7 +339,7 @@ def test_an_object_that_does_not_exist(commands, name: str) -> None:
 
 def test_the_life_sign_counts(commands, make) -> None:
     spec = {"holderIdentity": "pod-1", "leaseDurationSeconds": 15, "renewTime": make.ago(minutes=20)}
-    commands.cluster.leases["skillmeat-system", "skillmeat-operator"] = {"spec": spec}
+    commands.cluster.leases["skillmeat-operator", "skillmeat-operator"] = {"spec": spec}
     commands.cluster.add(make.sources, make.source())
     assert commands.run("status") == 1
     assert "The last life sign is 20m old (by pod-1)" in commands.printed

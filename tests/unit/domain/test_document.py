@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.document import (
@@ -18,6 +18,9 @@ from skillmeat_operator.domain.document import (
     revision,
     target,
 )
+
+# A busy machine is no defect, so there is no deadline.
+law = settings(deadline=None, max_examples=60)
 
 CLUSTER = "0a1B2c3D-4e5f-6071-8293-a4b5c6d7e8f9"
 
@@ -48,6 +51,7 @@ sets = st.dictionaries(names, json_values, max_size=8).map(
 )
 
 
+@law
 @given(sets, st.randoms(use_true_random=False))
 def test_the_same_set_gives_the_same_bytes_in_whatever_order(entities, random):
     shuffled = list(entities)
@@ -56,6 +60,7 @@ def test_the_same_set_gives_the_same_bytes_in_whatever_order(entities, random):
     assert render(entities) == render(shuffled)
 
 
+@law
 @given(sets)
 def test_every_entity_comes_back_as_it_was_sorted_by_ref(entities):
     expected = sorted(entities, key=lambda entity: entity["metadata"]["name"])
@@ -63,6 +68,7 @@ def test_every_entity_comes_back_as_it_was_sorted_by_ref(entities):
     assert parsed(render(entities)) == expected
 
 
+@law
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
 def test_a_yaml_parser_reads_the_same_strings(strings):
     document = render([template("one", strings=strings)])
@@ -101,6 +107,7 @@ def test_number_that_json_lacks_is_refused(number):
         render([template("one", number=number)])
 
 
+@law
 @given(st.lists(st.tuples(names, names), max_size=6), st.randoms(use_true_random=False))
 def test_revision_depends_on_the_set_alone(pairs, random):
     shuffled = list(pairs)

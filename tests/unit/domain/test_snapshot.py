@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.document import EMPTY, render
 from skillmeat_operator.domain.snapshot import ChunkName, Content, GuardState, Head, Record, SourceFacts
+
+# A busy machine is no defect, so there is no deadline.
+law = settings(deadline=None, max_examples=60)
 
 texts = st.text(max_size=20)
 names = st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True)
@@ -67,11 +70,13 @@ def stored(**changes: object) -> dict[str, object]:
     return {**head.to_json(), **changes}
 
 
+@law
 @given(heads)
 def test_head_comes_back_from_its_stored_form(head):
     assert Head.from_json(json.loads(json.dumps(head.to_json()))) == head
 
 
+@law
 @given(heads)
 def test_resource_version_is_not_stored_but_given_by_the_store(head):
     assert "resource_version" not in head.to_json()

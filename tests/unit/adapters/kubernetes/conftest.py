@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,13 @@ from kubernetes.aio.client import Configuration
 
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
+from skillmeat_operator.adapters.kubernetes.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from skillmeat_operator.adapters.kubernetes.objects import ObjectList
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,70 @@ class ApiServer:
         )
 
 
+class ConfigMaps:
+    """ConfigMaps of the operator's namespace, as the API server keeps them."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.fail_after: int | None = None
+        self.on_get: Callable[[str], None] = lambda _: None
+        self._version = 0
+
+    def _call(self, verb: str, name: str) -> None:
+        if self.fail_after is not None and len(self.calls) >= self.fail_after:
+            raise UnavailableError("killed")
+        self.calls.append((verb, name))
+
+    def _store(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._version += 1
+        stored = copy.deepcopy(body)
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[body["metadata"]["name"]] = stored
+        return copy.deepcopy(stored)
+
+    async def get_config_map(self, namespace: str, name: str, *, within: float | None = None) -> Any:
+        assert namespace == "operators"
+        self._call("get", name)
+        self.on_get(name)
+        return copy.deepcopy(self.objects.get(name))
+
+    async def create(self, plural: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert (plural, namespace) == ("configmaps", "operators")
+        self._call("create", body["metadata"]["name"])
+        if body["metadata"]["name"] in self.objects:
+            raise AlreadyExistsError("409")
+        return self._store(body)
+
+    async def replace(self, plural: str, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._call("replace", name)
+        if name not in self.objects:
+            raise NotFoundError("404")
+        if self.objects[name]["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise ConflictError("409")
+        return self._store(body)
+
+    async def delete(self, plural: str, namespace: str, name: str) -> bool:
+        self._call("delete", name)
+        return self.objects.pop(name, None) is not None
+
+    async def list_all(
+        self, plural: str, namespace: str, *, label_selector: str, metadata_only: bool
+    ) -> ObjectList:
+        assert metadata_only
+        wanted = dict(pair.split("=") for pair in label_selector.split(","))
+        found = [
+            {"metadata": copy.deepcopy(each["metadata"])}
+            for each in self.objects.values()
+            if wanted.items() <= (each["metadata"].get("labels") or {}).items()
+        ]
+        return ObjectList(items=tuple(found), resource_version="1")
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        return [call for call in self.calls if call[0] != "get"]
+
+
 class Time:
     """A clock that moves only by being slept on."""
 
@@ -98,6 +170,11 @@ def configuration_for(url: str) -> Configuration:
     configuration = Configuration(host=url)
     configuration.client_session_kwargs = {"trust_env": False}
     return configuration
+
+
+@pytest.fixture
+def maps() -> ConfigMaps:
+    return ConfigMaps()
 
 
 @pytest.fixture

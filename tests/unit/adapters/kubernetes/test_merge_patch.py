@@ -3,10 +3,13 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.adapters.kubernetes.merge_patch import merge_patch, without_nulls
+
+# A busy machine is no defect, so there is no deadline.
+law = settings(deadline=None, max_examples=60)
 
 keys = st.sampled_from(["a", "b", "c", "d"])
 scalars = st.none() | st.integers(0, 3) | st.sampled_from(["x", "y"])
@@ -58,16 +61,19 @@ def test_patch_is(outcome, old, new, patch):
     assert merge_patch(old, new) == patch
 
 
+@law
 @given(objects, objects)
 def test_patched_old_is_new(old, new):
     assert applied(without_nulls(old), merge_patch(old, new)) == without_nulls(new)
 
 
+@law
 @given(objects, objects)
 def test_patch_is_empty_exactly_when_nothing_differs(old, new):
     assert (merge_patch(old, new) == {}) is (without_nulls(old) == without_nulls(new))
 
 
+@law
 @given(objects, objects)
 def test_a_second_write_has_nothing_to_do(old, new):
     stored = applied(without_nulls(old), merge_patch(old, new))
@@ -75,6 +81,7 @@ def test_a_second_write_has_nothing_to_do(old, new):
     assert merge_patch(stored, new) == {}
 
 
+@law
 @given(objects, objects)
 def test_inputs_are_left_alone(old, new):
     before = copy.deepcopy((old, new))

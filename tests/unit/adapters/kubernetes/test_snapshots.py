@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 import base64
-import copy
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from skillmeat_operator.adapters.kubernetes.errors import (
-    AlreadyExistsError,
     ConflictError,
-    NotFoundError,
     UnavailableError,
 )
-from skillmeat_operator.adapters.kubernetes.objects import ObjectList
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry, chunk_object, head_object
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore, UnreadableSnapshot
 from skillmeat_operator.domain import snapshot_codec
@@ -27,77 +22,8 @@ UID = "5f0e6f0c-1111-4222-8333-444455556666"
 ENTRY = HeadEntry(uid=UID, namespace="team", name="main")
 
 
-class ConfigMaps:
-    """ConfigMaps of the operator's namespace, as the API server keeps them."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Any]] = {}
-        self.calls: list[tuple[str, str]] = []
-        self.fail_after: int | None = None
-        self.on_get: Callable[[str], None] = lambda _: None
-        self._version = 0
-
-    def _call(self, verb: str, name: str) -> None:
-        if self.fail_after is not None and len(self.calls) >= self.fail_after:
-            raise UnavailableError("killed")
-        self.calls.append((verb, name))
-
-    def _store(self, body: dict[str, Any]) -> dict[str, Any]:
-        self._version += 1
-        stored = copy.deepcopy(body)
-        stored["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[body["metadata"]["name"]] = stored
-        return copy.deepcopy(stored)
-
-    async def get_config_map(self, namespace: str, name: str, *, within: float | None = None) -> Any:
-        assert namespace == "operators"
-        self._call("get", name)
-        self.on_get(name)
-        return copy.deepcopy(self.objects.get(name))
-
-    async def create(self, plural: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-        assert (plural, namespace) == ("configmaps", "operators")
-        self._call("create", body["metadata"]["name"])
-        if body["metadata"]["name"] in self.objects:
-            raise AlreadyExistsError("409")
-        return self._store(body)
-
-    async def replace(self, plural: str, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._call("replace", name)
-        if name not in self.objects:
-            raise NotFoundError("404")
-        if self.objects[name]["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
-            raise ConflictError("409")
-        return self._store(body)
-
-    async def delete(self, plural: str, namespace: str, name: str) -> bool:
-        self._call("delete", name)
-        return self.objects.pop(name, None) is not None
-
-    async def list_all(
-        self, plural: str, namespace: str, *, label_selector: str, metadata_only: bool
-    ) -> ObjectList:
-        assert metadata_only
-        wanted = dict(pair.split("=") for pair in label_selector.split(","))
-        found = [
-            {"metadata": copy.deepcopy(each["metadata"])}
-            for each in self.objects.values()
-            if wanted.items() <= (each["metadata"].get("labels") or {}).items()
-        ]
-        return ObjectList(items=tuple(found), resource_version="1")
-
-    @property
-    def writes(self) -> list[tuple[str, str]]:
-        return [call for call in self.calls if call[0] != "get"]
-
-
 @pytest.fixture
-def maps() -> ConfigMaps:
-    return ConfigMaps()
-
-
-@pytest.fixture
-def store(maps: ConfigMaps) -> SnapshotStore:
+def store(maps) -> SnapshotStore:
     return SnapshotStore(maps, "operators")
 
 
@@ -215,10 +141,10 @@ async def test_order_is_chunks_then_head_then_old_chunks(store, maps):
     assert {"create", "replace", "delete"} == set(verbs)
 
 
-async def test_killed_after_any_step_leaves_one_whole_snapshot():
+async def test_killed_after_any_step_leaves_one_whole_snapshot(maps):
     steps = 0
     while True:
-        maps = ConfigMaps()
+        maps = type(maps)()
         store = SnapshotStore(maps, "operators")
         head = await saved(store, content("a"))
         maps.fail_after = len(maps.calls) + steps

@@ -1,0 +1,160 @@
+"""A proxy before a real server that can be made to fail in ways the server itself cannot be made to."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from testbed.ports import LOOPBACK, ports
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "server", "date"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is answered instead of the real answer."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    cut: bool = False
+    """Announce the whole body, send half of it and hang up."""
+    delay: float = 0.0
+    path: str | None = None
+    """Only for paths that contain this text."""
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request that went through."""
+
+    method: str
+    path: str
+    status: int
+    at: float
+
+
+class FaultProxy:
+    """Forwards to ``target`` (a base URL) unless ``fault`` is set; ``down()`` refuses connections."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.port = ports.take()
+        self.fault: Fault | None = None
+        self.seen: list[Seen] = []
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL of the proxy."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def up(self) -> Self:
+        """Listen, again on the same port."""
+        if self._server is not None:
+            return self
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                proxy.handle(self)
+
+            do_POST = do_PUT = do_DELETE = do_GET
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+            block_on_close = False
+
+            def handle_error(self, *_: Any) -> None:
+                return
+
+        self._server = Server((LOOPBACK, self.port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def down(self) -> None:
+        """Refuse connections."""
+        if self._server is None:
+            return
+        self._server.shutdown()
+        self._server.server_close()
+        self._server = None
+
+    def requests(self, path: str = "", method: str | None = None) -> list[Seen]:
+        """Requests whose path contains the text."""
+        return [one for one in self.seen if path in one.path and method in {None, one.method}]
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        length = int(handler.headers.get("Content-Length") or 0)
+        sent = handler.rfile.read(length) if length else None
+        fault = self.fault
+        if self._server is None:
+            # A kept connection outlives the listening socket: to its user the server is gone all the same.
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
+        applies = (
+            fault is not None
+            and (fault.path is None or fault.path in handler.path)
+            and fault.method in {None, handler.command}
+        )
+        if fault is not None and applies:
+            time.sleep(fault.delay)
+            self.seen.append(Seen(handler.command, handler.path, fault.status, time.monotonic()))
+            self._send(handler, fault.status, dict(fault.headers), fault.body, cut=fault.cut)
+            return
+        parts = urlsplit(self.target)
+        connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port or 80, timeout=60)
+        try:
+            headers = {key: value for key, value in handler.headers.items() if key.lower() not in _HOP_BY_HOP}
+            connection.request(handler.command, handler.path, body=sent, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            kept = {key: value for key, value in answer.getheaders() if key.lower() not in _HOP_BY_HOP}
+            status = answer.status
+        except OSError:
+            status, kept, body = 502, {}, b""
+        finally:
+            connection.close()
+        self.seen.append(Seen(handler.command, handler.path, status, time.monotonic()))
+        self._send(handler, status, kept, body)
+
+    def _send(
+        self, handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes, *, cut: bool = False
+    ) -> None:
+        handler.send_response_only(status)
+        for key, value in headers.items():
+            handler.send_header(key, value)
+        if status != 204:
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            handler.wfile.flush()
+            handler.close_connection = True
+
+    def __enter__(self) -> Self:
+        return self.up()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()

@@ -1,0 +1,229 @@
+"""A namespace of the cluster, a catalog namespace and a platform of SkillMeat for one test alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from testbed.backstage import Backstage
+from testbed.cluster import Cluster
+from testbed.skillmeat import SkillMeat
+from tests.real.harness.fault_proxy import FaultProxy
+
+API = "skillmeat.io/v1alpha1"
+_numbers = itertools.count(1)
+
+T = TypeVar("T")
+Object = dict[str, Any]
+
+
+def eventually(look: Callable[[], T | None], *, within: float = 20.0, what: str = "") -> T:
+    """The first truthy value; fails with the last one after ``within`` seconds."""
+    end = time.monotonic() + within
+    last: T | None = None
+    while time.monotonic() < end:
+        last = look()
+        if last:
+            return last
+        time.sleep(0.1)
+    raise AssertionError(f"not within {within:g} s: {what or 'what was waited for'}; last seen: {last!r}")
+
+
+@dataclass
+class Tenant:
+    """Everything a test of one team needs. All names are its own, so that tests do not meet."""
+
+    cluster: Cluster
+    skillmeat: SkillMeat
+    backstage: Backstage
+    proxy: FaultProxy
+    namespace: str
+    bundles: dict[str, str] = field(default_factory=dict)
+    """Bundle id by name."""
+    templates: dict[str, str] = field(default_factory=dict)
+    """Scaffold template id by name."""
+
+    @classmethod
+    def make(cls, cluster: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> Tenant:
+        """A fresh namespace."""
+        name = f"team-{next(_numbers)}"
+        cluster.run("create", "namespace", name)
+        return cls(
+            cluster=cluster,
+            skillmeat=skillmeat,
+            backstage=backstage,
+            proxy=FaultProxy(skillmeat.url).up(),
+            namespace=name,
+        )
+
+    # --- SkillMeat -----------------------------------------------------------------------------------------------
+
+    def add_template(self, name: str, version: str = "1.0.0", **config: Any) -> str:
+        """Add a bundle with a template that only this tenant's sources list; returns the bundle id."""
+        tags = config.pop("backstage_tags", [])
+        unique = f"{self.namespace}-{name}"
+        config.setdefault("required_variables", ["name"])
+        bundle, template = self.skillmeat.add_template(
+            unique, version, f"Template {name}", ["python"], backstage_tags=[self.namespace, *tags], **config
+        )
+        self.bundles[name], self.templates[name] = bundle, template
+        return bundle
+
+    def add_templates(self, count: int) -> list[str]:
+        """Add t0, t1, …; returns their names."""
+        names = [f"t{number}" for number in range(count)]
+        for name in names:
+            self.add_template(name)
+        return names
+
+    def remove(self, *names: str) -> None:
+        """Delete bundles."""
+        for name in names:
+            self.skillmeat.delete_bundle(self.bundles.pop(name))
+            self.templates.pop(name)
+
+    def ref(self, name: str) -> str:
+        """Ref of a template as it is published."""
+        return f"template:{self.namespace}/skillmeat-bundle-{self.namespace}-{name}"
+
+    # --- the cluster ---------------------------------------------------------------------------------------------
+
+    def source(self, name: str = "main", **spec: Any) -> Object:
+        """A CatalogSource as it would be applied; ``backstage`` is merged, other fields are set."""
+        backstage = {"catalogNamespace": self.namespace, **spec.pop("backstage", {})}
+        skillmeat = {"url": self.proxy.url, "platform": self.namespace, **spec.pop("skillmeat", {})}
+        body = {"source": {"skillmeat": skillmeat}, "backstage": backstage, "interval": "10s", **spec}
+        return self.object("CatalogSource", name, body)
+
+    def bundle(self, name: str, source: str = "main", **spec: Any) -> Object:
+        """A TemplateBundle; ``bundleRef`` defaults to the bundle that ``add_template(name)`` made."""
+        reference = {"id": self.bundles[name]} if name in self.bundles else {"name": f"{self.namespace}-{name}"}
+        return self.object("TemplateBundle", name, {"sourceRef": {"name": source}, "bundleRef": reference, **spec})
+
+    def object(self, kind: str, name: str, spec: Mapping[str, Any]) -> Object:
+        """An object of ours in this namespace."""
+        metadata = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": dict(spec)}
+
+    def apply(self, *objects: Object) -> None:
+        """kubectl apply."""
+        for one in objects:
+            self.cluster.apply(one)
+
+    def secret(self, name: str, value: str, key: str = "token") -> None:
+        """Create or replace a Secret."""
+        metadata = {"name": name, "namespace": self.namespace}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: value}})
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl in the namespace; raises with kubectl's message."""
+        return self.cluster.run(*arguments, "-n", self.namespace)
+
+    def get(self, name: str = "main", kind: str = "smsrc") -> Object:
+        """The object as stored."""
+        return self.cluster.get(kind, name, "-n", self.namespace)
+
+    def annotate(self, key: str, value: str, name: str = "main") -> None:
+        """Annotate the CatalogSource."""
+        self.kubectl("annotate", "--overwrite", f"smsrc/{name}", f"{key}={value}")
+
+    def patch(self, name: str, spec: Mapping[str, Any], kind: str = "smsrc") -> None:
+        """Merge patch of the spec."""
+        self.kubectl("patch", f"{kind}/{name}", "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def condition(self, kind_of: str, name: str = "main", kind: str = "smsrc") -> Object | None:
+        """One condition, of the present generation only."""
+        found = self.get(name, kind)
+        conditions = found.get("status", {}).get("conditions", [])
+        return next(
+            (
+                one
+                for one in conditions
+                if one["type"] == kind_of and one["observedGeneration"] == found["metadata"]["generation"]
+            ),
+            None,
+        )
+
+    def ready(self, name: str = "main", kind: str = "smsrc") -> tuple[str, str] | None:
+        """Status and reason of Ready for the present generation."""
+        found = self.condition("Ready", name, kind)
+        return (found["status"], found["reason"]) if found is not None else None
+
+    def wait_ready(
+        self, status: str = "True", reason: str | None = None, *, name: str = "main", kind: str = "smsrc", within: float = 20.0
+    ) -> Object:
+        """Wait for Ready; returns the object."""
+
+        def look() -> Object | None:
+            seen = self.ready(name, kind)
+            good = seen is not None and seen[0] == status and reason in {None, seen[1]}
+            return self.get(name, kind) if good else None
+
+        try:
+            return eventually(look, within=within)
+        except AssertionError:
+            conditions = self.get(name, kind).get("status", {}).get("conditions")
+            raise AssertionError(
+                f"{kind}/{name} is not Ready={status}/{reason} within {within:g} s: {json.dumps(conditions, indent=1)}"
+            ) from None
+
+    def entities(self, name: str = "main") -> dict[str, int]:
+        """``status.entities``."""
+        found: dict[str, int] = self.get(name)["status"].get("entities", {})
+        return found
+
+    def sync(self, name: str = "main", *, within: float = 20.0) -> Object:
+        """Request a reconcile and wait for its echo."""
+        token = f"token-{time.monotonic_ns()}"
+        self.annotate("skillmeat.io/reconcile-requested-at", token, name)
+
+        def look() -> Object | None:
+            found = self.get(name)
+            echoed = found.get("status", {}).get("handledRequests", {}).get("skillmeat") == token
+            return found if echoed else None
+
+        return eventually(look, within=within, what=f"the echo of a requested reconcile of {name}")
+
+    # --- the portal ----------------------------------------------------------------------------------------------
+
+    def portal(self) -> set[str]:
+        """Refs of the templates that the portal shows in this tenant's catalog namespace."""
+        return {
+            f"template:{self.namespace}/{name}".lower() for name in self.backstage.catalog.names(self.namespace)
+        }
+
+    def shows(self, *names: str) -> bool:
+        """Whether the portal shows exactly these templates."""
+        return self.portal() == {self.ref(name) for name in names}
+
+    def wait_portal(self, *names: str, within: float = 20.0) -> None:
+        """Wait until the portal shows exactly these templates."""
+        eventually(lambda: self.shows(*names), within=within, what=f"the portal shows {names}; it has {self.portal()}")
+
+    def document(self, operator_url: str, name: str = "main") -> tuple[int, bytes]:
+        """Status and bytes of the document as the portal would read it."""
+        from testbed.web import call  # noqa: PLC0415
+
+        target = self.get(name).get("status", {}).get("catalog", {}).get("target")
+        path = "/catalogs/" + target.split("/catalogs/", 1)[1]
+        answer = call("GET", operator_url + path, timeout=5)
+        return answer.status, answer.body
+
+    def close(self) -> None:
+        """Remove what the test made: bundles, objects (finalizers too) and the proxy."""
+        self.cluster.kubectl("delete", "smtb,smsrc", "--all", "-n", self.namespace, "--wait=false")
+        self.proxy.fault = None
+        for bundle in self.bundles.values():
+            self.skillmeat.delete_bundle(bundle)
+        listed = self.cluster.kubectl("get", "smsrc", "-n", self.namespace, "-o", "name").stdout.split()
+        if listed:
+            time.sleep(1.0)
+        for name in self.cluster.kubectl("get", "smsrc", "-n", self.namespace, "-o", "name").stdout.split():
+            self.cluster.kubectl(
+                "patch", name, "-n", self.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
+            )
+        self.proxy.down()

@@ -190,8 +190,8 @@ def refused_dry_run(message: str) -> DryRun:
 
     The words are those of ``dryrun-*.json`` among the recordings, of ``UrlReaderProcessor`` and
     ``DefaultCatalogProcessingOrchestrator`` of plugin-catalog-backend 4.0.0, and of ``FetchUrlReader`` of
-    backend-defaults 0.18.0. Refs are taken only where they pass their grammar; all else in the message is free
-    text and dropped.
+    backend-defaults 0.18.0. Refs are taken only where they pass their grammar; all else in the message is
+    free text and dropped.
     """
     kind = _KIND_NOT_ALLOWED in message
     host = not kind and _HOST_NOT_ALLOWED in message

@@ -72,9 +72,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(
-            await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-        )
+        return _Stream(await self._inner.connect_tcp(address, port, timeout, local_address, socket_options))
 
     async def connect_unix_socket(
         self,

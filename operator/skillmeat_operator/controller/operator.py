@@ -36,7 +36,7 @@ from skillmeat_operator.controller.deletion import Deleter, Finalizers
 from skillmeat_operator.controller.dispatch import Dispatcher
 from skillmeat_operator.controller.documents import Documents
 from skillmeat_operator.controller.gather import Gatherer
-from skillmeat_operator.controller.handlers import registry, watch
+from skillmeat_operator.controller.handlers import Watches, registry
 from skillmeat_operator.controller.lister import Lister
 from skillmeat_operator.controller.login import add_login
 from skillmeat_operator.controller.memory import SourceMemory
@@ -213,7 +213,7 @@ class Operator:
         )
         self._stop_asked = stop
         self._handlers = registry(
-            self._dispatcher, self._lister.ask, started=lambda: _stop_on_signals(self._stop_asked)
+            self._dispatcher, self._lister.ask, loop=asyncio.get_running_loop()
         )
         add_login(self._handlers, access)
         provider = Documents(
@@ -233,15 +233,9 @@ class Operator:
         stop = self._stop_asked
         await self._document_server.start()
         await self._probe_server.start()
-        watching = asyncio.Event()
-        kopf_stop = asyncio.Event()
+        watches = Watches(self._handlers, namespaces=tuple(self._config.namespaces))
         tasks = [
-            asyncio.create_task(
-                watch(
-                    self._handlers, namespaces=tuple(self._config.namespaces), ready=watching, stop=kopf_stop
-                ),
-                name="watch",
-            ),
+            asyncio.create_task(watches.run(), name="watch"),
             asyncio.create_task(self._lister.run(), name="list"),
             asyncio.create_task(self._work(), name="work"),
         ]
@@ -252,7 +246,7 @@ class Operator:
             return self._exit_code(stop, tasks)
         finally:
             waiter.cancel()
-            kopf_stop.set()
+            watches.stop()
             await self._stop(tasks)
             logger.info("stopped")
 
@@ -272,7 +266,7 @@ class Operator:
         return 1
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Stop within the time that is left: no new visits, what is under way is cut at its next await."""
+        """Stop within the time for it: no new visits, what is under way is cut at its next await."""
         for task in tasks[1:]:
             task.cancel()
         with contextlib.suppress(TimeoutError):
@@ -281,9 +275,9 @@ class Operator:
                 await self._pollers.stop()
                 await asyncio.gather(self._document_server.stop(), self._probe_server.stop())
                 await self._http.aclose()
-                await asyncio.wait([tasks[0]], timeout=1.0)
+                await asyncio.wait(tasks[:1], timeout=1.0)
         tasks[0].cancel()
-        await asyncio.wait([tasks[0]], timeout=0.5)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _http_client(self, config: OperatorConfig, access: ClusterAccess) -> HttpClient:
         server = urlsplit(access.configuration.host)

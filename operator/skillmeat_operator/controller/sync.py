@@ -115,8 +115,11 @@ class SourceReconciler:
         visit.ensure_current()
         visit.memory.outcome = outcome
         if not self._too_early(visit, outcome):
-            await self._write(visit, lambda source: summarise(source, outcome, now=self._now()))
-            await self._bundles.write(visit, outcome)
+            # Bundles first: whoever waits for the echo of a request may look at its bundle right after it.
+            try:
+                await self._bundles.write(visit, outcome)
+            finally:
+                await self._write(visit, lambda source: summarise(source, outcome, now=self._now()))
         self._scheduler.after(visit, outcome)
 
     async def sync(self, visit: Visit) -> Outcome:

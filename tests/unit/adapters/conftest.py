@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import selectors
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -145,7 +145,7 @@ def in_virtual_time() -> Callable[[Callable[[], Coroutine[Any, Any, T]]], T]:
 
 
 @pytest.fixture
-def no_secret(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str, object], None]]:
+def no_secret(caplog: pytest.LogCaptureFixture) -> Callable[[str, object], None]:
     """Checks that a canary is in no log line so far and not in what a failure shows."""
     caplog.set_level("DEBUG")
 
@@ -153,7 +153,4 @@ def no_secret(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str, objec
         texts = [str(shown), repr(shown), caplog.text, *(repr(record.__dict__) for record in caplog.records)]
         assert not [text for text in texts if re.search(re.escape(canary), text)]
 
-    yield check
-
-
-Run = Callable[[Callable[[], Awaitable[T]]], T]
+    return check

@@ -14,7 +14,7 @@ from skillmeat_operator.adapters.addresses import AddressClass, classify, parse_
         ("127.0.0.1", AddressClass.LOOPBACK),
         ("127.255.255.254", AddressClass.LOOPBACK),
         ("::1", AddressClass.LOOPBACK),
-        ("0.0.0.0", AddressClass.UNSPECIFIED),
+        ("0.0.0.0", AddressClass.UNSPECIFIED),  # noqa: S104
         ("0.1.2.3", AddressClass.UNSPECIFIED),
         ("::", AddressClass.UNSPECIFIED),
         ("169.254.0.1", AddressClass.LINK_LOCAL),

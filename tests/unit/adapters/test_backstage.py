@@ -1,4 +1,4 @@
-"""The Backstage client over recorded answers of plugin-catalog-backend 4.0.0, and over answers that it does not give."""
+"""The Backstage client over recorded answers of plugin-catalog-backend 4.0.0, and over others."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ LOCATION = RegisteredLocation("fced1280-6e22-4f10-b3fb-d4624e1abc7e", TARGET, RE
 
 
 def client(wire: Any, **options: Any) -> BackstageClient:
-    settings: dict[str, Any] = {"base_url": "https://portal.example.com", "token": Credential.of("canary"), **options}
+    settings: dict[str, Any] = {
+        "base_url": "https://portal.example.com",
+        "token": Credential.of("canary"),
+        **options,
+    }
     return BackstageClient(wire.http, wire.portal_limiter, **settings)
 
 
 def answer(body: object, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, headers={"content-type": "application/json"}, content=json.dumps(body).encode())
+    return httpx.Response(
+        status, headers={"content-type": "application/json"}, content=json.dumps(body).encode()
+    )
 
 
 def empty(status: int) -> httpx.Response:
@@ -64,7 +70,11 @@ WRITES = {
     "dry-run",
     "delete-entity",
 }
-CREDENTIAL, TRANSIENT, CONFIGURATION = FailureKind.CREDENTIAL, FailureKind.TRANSIENT, FailureKind.CONFIGURATION
+CREDENTIAL, TRANSIENT, CONFIGURATION = (
+    FailureKind.CREDENTIAL,
+    FailureKind.TRANSIENT,
+    FailureKind.CONFIGURATION,
+)
 UNREACHABLE = Reason.CATALOG_UNREACHABLE
 
 
@@ -73,7 +83,12 @@ UNREACHABLE = Reason.CATALOG_UNREACHABLE
     ("name", "kind", "reason", "says"),
     [
         ("401-bad-token", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "put a valid one there"),
-        ("401-no-token", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "spec.backstage.auth.bearerTokenSecretRef"),
+        (
+            "401-no-token",
+            CREDENTIAL,
+            Reason.AUTHENTICATION_FAILED,
+            "spec.backstage.auth.bearerTokenSecretRef",
+        ),
         ("401-no-token-post", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
         ("jwks-bad-aud", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
         ("jwks-bad-iss", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
@@ -87,7 +102,7 @@ UNREACHABLE = Reason.CATALOG_UNREACHABLE
         ("readonly-delete", CONFIGURATION, Reason.TOKEN_FORBIDDEN, "StaticLocation"),
     ],
 )
-async def test_a_recorded_refusal(
+async def test_a_recorded_refusal(  # noqa: PLR0917
     wire_to: WireTo,
     backstage_recording: Recording,
     operation: str,
@@ -122,7 +137,9 @@ HTML = httpx.Response(200, headers={"content-type": "text/html"}, content=b"<htm
 NOT_FOUND = {"error": {"name": "NotFoundError", "message": "x"}}
 
 
-@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"unregister", "refresh", "delete-entity", "validate"}))
+@pytest.mark.parametrize(
+    "operation", sorted(set(OPERATIONS) - {"unregister", "refresh", "delete-entity", "validate"})
+)
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -182,7 +199,11 @@ async def test_without_a_token_the_message_says_where_to_put_one(
         ("dryrun-exists", lambda portal: portal.dry_run(TARGET), DryRun(ok=True)),
         ("readonly-dryrun", lambda portal: portal.dry_run(TARGET), DryRun(ok=True)),
         ("dryrun-404", lambda portal: portal.dry_run(TARGET), DryRun(ok=False, unreachable=True)),
-        ("dryrun-not-allowed-host", lambda portal: portal.dry_run(TARGET), DryRun(ok=False, host_not_allowed=True)),
+        (
+            "dryrun-not-allowed-host",
+            lambda portal: portal.dry_run(TARGET),
+            DryRun(ok=False, host_not_allowed=True),
+        ),
         ("dryrun-alias", lambda portal: portal.dry_run(TARGET), DryRun(ok=False)),
         ("entity-by-name", lambda portal: portal.entity_exists("Template:SkillMeat/Alpha"), True),
         ("entity-by-name-404", lambda portal: portal.entity_exists("template:skillmeat/zzz"), False),
@@ -278,7 +299,12 @@ async def test_what_is_asked(wire_to: WireTo, backstage_recording: Recording) ->
 
 def marked(number: int, **changes: Any) -> dict[str, Any]:
     annotations = {"skillmeat.io/managed-by": "c/s", "skillmeat.io/content-hash": f"sha256:{number}"}
-    metadata = {"name": f"t{number}", "namespace": "skillmeat", "uid": f"u-{number}", "annotations": annotations}
+    metadata = {
+        "name": f"t{number}",
+        "namespace": "skillmeat",
+        "uid": f"u-{number}",
+        "annotations": annotations,
+    }
     return {"kind": "Template", "metadata": {**metadata, **changes}}
 
 
@@ -295,7 +321,9 @@ class Portal:
         if request.url.path.endswith("/locations"):
             return answer([{"data": {"id": "1", "type": "url", "target": TARGET}}])
         if "filter" not in params and "cursor" not in params:
-            return answer({"items": [{"kind": "User"}] * self.other, "totalItems": self.other, "pageInfo": {}})
+            return answer(
+                {"items": [{"kind": "User"}] * self.other, "totalItems": self.other, "pageInfo": {}}
+            )
         begin, size = int(params.get("cursor", "0")), int(params["limit"])
         rest = len(self.entities) > begin + size
         total = self.totals.pop(0) if self.totals else len(self.entities)
@@ -322,7 +350,9 @@ async def test_a_view_has_all_pages_and_the_locations(wire_to: WireTo) -> None:
     assert second == {"cursor": "500", "fields": first["fields"], "limit": "500"}
 
 
-@pytest.mark.parametrize(("other", "reads"), [(1, True), (0, False)], ids=["token-reads", "token-may-not-read"])
+@pytest.mark.parametrize(
+    ("other", "reads"), [(1, True), (0, False)], ids=["token-reads", "token-may-not-read"]
+)
 async def test_a_view_without_our_entities_looks_for_any(wire_to: WireTo, other: int, reads: bool) -> None:
     view = await client(wire_to(Portal([], other=other))).view()
     assert (view.entities, view.reads_entities) == ({}, reads)
@@ -351,7 +381,9 @@ async def test_one_entity_of_another_shape_makes_no_smaller_view(wire_to: WireTo
 async def test_refs_are_asked_in_chunks_of_500_and_lower_case(wire_to: WireTo) -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         refs = json.loads(request.content)["entityRefs"]
-        return answer({"items": [None if ref.endswith("0") else marked(int(ref.rpartition("t")[2])) for ref in refs]})
+        return answer(
+            {"items": [None if ref.endswith("0") else marked(int(ref.rpartition("t")[2])) for ref in refs]}
+        )
 
     wire = wire_to(handle)
     found = await client(wire).entities_by_refs([f"Template:SkillMeat/t{number}" for number in range(1201)])
@@ -408,7 +440,9 @@ async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, o
     body = {"error": {"name": "canary-remote", "message": "canary-remote"}}
     for status in (200, 302, 400, 401, 403, 404, 429, 500, 503):
         for operation in OPERATIONS.values():
-            portal = client(wire_to(lambda request, status=status: answer(body, status)), token=Credential.of("canary-t"))
+            portal = client(
+                wire_to(lambda request, status=status: answer(body, status)), token=Credential.of("canary-t")
+            )
             try:
                 await operation(portal)
             except FailedError as error:

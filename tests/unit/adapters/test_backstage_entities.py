@@ -59,7 +59,12 @@ def test_our_annotations_are_read() -> None:
         "backstage.io/orphan": "false",
     }
     found = catalog_entity(entity(annotations=annotations))
-    assert (found.content_hash, found.managed_by, found.bundle_id, found.orphan) == ("sha256:x", "c/s", "b1", False)
+    assert (found.content_hash, found.managed_by, found.bundle_id, found.orphan) == (
+        "sha256:x",
+        "c/s",
+        "b1",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,9 @@ def test_recorded_locations() -> None:
     ("told", "expected"),
     [
         pytest.param({}, GENERATED, id="older-catalog-does-not-tell"),
-        pytest.param({"entityRef": "Location:Default/Generated-1"}, "location:default/generated-1", id="lower-case"),
+        pytest.param(
+            {"entityRef": "Location:Default/Generated-1"}, "location:default/generated-1", id="lower-case"
+        ),
         pytest.param({"entityRef": "no ref"}, GENERATED, id="what-is-no-ref-is-not-believed"),
     ],
 )
@@ -164,7 +171,10 @@ def test_the_ref_of_a_locations_entity(told: dict[str, str], expected: str) -> N
 
 
 def test_locations_of_other_types_are_left_out() -> None:
-    rows = [{"data": {"id": "1", "type": "file", "target": "/x"}}, {"data": {"id": "2", "type": "url", "target": "u"}}]
+    rows = [
+        {"data": {"id": "1", "type": "file", "target": "/x"}},
+        {"data": {"id": "2", "type": "url", "target": "u"}},
+    ]
     assert list(registered_locations(rows)) == ["u"]
 
 
@@ -228,9 +238,13 @@ URL = "http://template:8080/x.yaml"
             DryRun(ok=False, refused_refs=("template:skillmeat/bad",)),
             id="refs-are-lower-case-and-once",
         ),
-        pytest.param("Duplicate nested entity: template:a/b", DryRun(False, refused_refs=("template:a/b",)), id="twice"),
+        pytest.param(
+            "Duplicate nested entity: template:a/b", DryRun(False, refused_refs=("template:a/b",)), id="twice"
+        ),
         pytest.param(f"Error: {URL} broke", DryRun(ok=False), id="a-host-is-no-ref"),
-        pytest.param("template:a/" + "b" * 300, DryRun(ok=False, refused_refs=("template:a/" + "b" * 63,)), id="long"),
+        pytest.param(
+            "template:a/" + "b" * 300, DryRun(ok=False, refused_refs=("template:a/" + "b" * 63,)), id="long"
+        ),
         pytest.param("", DryRun(ok=False), id="no-message"),
     ],
 )

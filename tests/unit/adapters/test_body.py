@@ -28,11 +28,15 @@ async def test_a_body_within_the_limit_comes_back_whole(encoding: str, body: byt
     ("sent", "encoding", "problem"),
     [
         pytest.param(b"x" * (LIMIT + 1), "", CallProblem.TOO_LARGE, id="one-byte-too-many"),
-        pytest.param(gzip.compress(b"x" * (LIMIT + 1)), "gzip", CallProblem.TOO_LARGE, id="one-decoded-byte-too-many"),
+        pytest.param(
+            gzip.compress(b"x" * (LIMIT + 1)), "gzip", CallProblem.TOO_LARGE, id="one-decoded-byte-too-many"
+        ),
         pytest.param(gzip.compress(b"\0" * 100_000_000), "gzip", CallProblem.TOO_LARGE, id="gzip-bomb"),
         pytest.param(gzip.compress(b"abc" * 99)[:-9], "gzip", CallProblem.CUT_SHORT, id="half-a-gzip-stream"),
         pytest.param(b"no gzip at all", "gzip", CallProblem.MALFORMED, id="no-gzip"),
-        pytest.param(gzip.compress(b"a") + b"tail", "gzip", CallProblem.MALFORMED, id="something-after-the-stream"),
+        pytest.param(
+            gzip.compress(b"a") + b"tail", "gzip", CallProblem.MALFORMED, id="something-after-the-stream"
+        ),
         pytest.param(zlib.compress(b"a"), "deflate", CallProblem.MALFORMED, id="deflate-was-not-asked-for"),
         pytest.param(b"x", "br", CallProblem.MALFORMED, id="brotli-was-not-asked-for"),
         pytest.param(b"x", "gzip, gzip", CallProblem.MALFORMED, id="encoded-twice"),

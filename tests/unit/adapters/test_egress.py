@@ -34,7 +34,8 @@ async def addresses(rules: EgressPolicy, url: str, found: Collection[str]) -> tu
 
 LOCAL = ["127.0.0.1"]
 API_SERVER = [("10.96.0.1", 443)]
-LISTENERS = [("0.0.0.0", 8080)]
+ANYWHERE = "0.0.0.0"  # noqa: S104
+LISTENERS = [(ANYWHERE, 8080)]
 
 
 @pytest.mark.parametrize(
@@ -42,19 +43,33 @@ LISTENERS = [("0.0.0.0", 8080)]
     [
         pytest.param(policy("a.example.com"), "http://a.example.com", ["10.1.2.3"], id="named-and-private"),
         pytest.param(policy("*"), "http://a.example.com", ["8.8.8.8"], id="star"),
-        pytest.param(policy(flag=False, cluster_wide=False), "http://a.example.com", ["8.8.8.8"], id="one-namespace"),
+        pytest.param(
+            policy(flag=False, cluster_wide=False), "http://a.example.com", ["8.8.8.8"], id="one-namespace"
+        ),
         pytest.param(policy("localhost"), "http://localhost:9", LOCAL, id="localhost-named"),
         pytest.param(policy("127.0.0.1:9"), "http://127.0.0.1:9", LOCAL, id="loopback-literal-named"),
         pytest.param(policy("::1"), "http://[::1]", ["::1"], id="ipv6-loopback-named"),
         pytest.param(policy("*", "localhost"), "http://localhost:9", LOCAL, id="loopback-named-beside-star"),
-        pytest.param(policy(portal="http://p.example.com:7007"), "http://p.example.com:7007", ["10.0.0.9"], id="portal"),
-        pytest.param(policy(portal="http://localhost:7007"), "http://localhost:7007", LOCAL, id="portal-on-loopback"),
-        pytest.param(policy(portal="http://p.test:7007"), "http://p.test:7007", LOCAL, id="portal-name-on-loopback"),
         pytest.param(
-            policy("*", refused=API_SERVER), "https://10.96.0.1:8443", ["10.96.0.1"], id="api-server-on-another-port"
+            policy(portal="http://p.example.com:7007"), "http://p.example.com:7007", ["10.0.0.9"], id="portal"
         ),
         pytest.param(
-            policy("*", refused=LISTENERS, own=["10.0.0.4"]), "http://a.example.com:8080", ["10.0.0.5"], id="other-pod"
+            policy(portal="http://localhost:7007"), "http://localhost:7007", LOCAL, id="portal-on-loopback"
+        ),
+        pytest.param(
+            policy(portal="http://p.test:7007"), "http://p.test:7007", LOCAL, id="portal-name-on-loopback"
+        ),
+        pytest.param(
+            policy("*", refused=API_SERVER),
+            "https://10.96.0.1:8443",
+            ["10.96.0.1"],
+            id="api-server-on-another-port",
+        ),
+        pytest.param(
+            policy("*", refused=LISTENERS, own=["10.0.0.4"]),
+            "http://a.example.com:8080",
+            ["10.0.0.5"],
+            id="other-pod",
         ),
     ],
 )
@@ -75,29 +90,51 @@ async def test_allowed(rules: EgressPolicy, url: str, found: list[str]) -> None:
         pytest.param(policy("a.example.com"), "http://a.example.com", LOCAL, id="name-rebound-to-loopback"),
         pytest.param(policy("2130706433"), "http://2130706433", LOCAL, id="loopback-as-a-number"),
         pytest.param(policy("localhost:9"), "http://localhost:10", LOCAL, id="loopback-on-another-port"),
-        pytest.param(policy("a.example.com"), "http://a.example.com", ["8.8.8.8", "127.0.0.1"], id="one-of-two-is-bad"),
-        pytest.param(policy("169.254.169.254"), "http://169.254.169.254", ["169.254.169.254"], id="metadata-named"),
+        pytest.param(
+            policy("a.example.com"), "http://a.example.com", ["8.8.8.8", "127.0.0.1"], id="one-of-two-is-bad"
+        ),
+        pytest.param(
+            policy("169.254.169.254"), "http://169.254.169.254", ["169.254.169.254"], id="metadata-named"
+        ),
         pytest.param(policy("a.test"), "http://a.test", ["::ffff:169.254.169.254"], id="metadata-mapped"),
         pytest.param(policy("a.test"), "http://a.test", ["64:ff9b::a9fe:a9fe"], id="metadata-by-nat64"),
         pytest.param(policy("a.test"), "http://a.test", ["64:ff9b::7f00:1"], id="loopback-by-nat64"),
         pytest.param(policy("a.test"), "http://a.test", ["fd00:ec2::254"], id="metadata-on-ipv6"),
         pytest.param(policy("a.test"), "http://a.test", ["fe80::1%eth0"], id="link-local"),
         pytest.param(policy("a.test"), "http://a.test", ["224.0.0.1"], id="multicast"),
-        pytest.param(policy("0.0.0.0"), "http://0.0.0.0", ["0.0.0.0"], id="unspecified"),
-        pytest.param(policy(portal="http://p.test"), "http://p.test", ["169.254.169.254"], id="portal-on-metadata"),
-        pytest.param(policy(portal="http://p.test:7007"), "http://p.test:7008", ["10.0.0.1"], id="portal-on-another-port"),
-        pytest.param(policy("*", refused=API_SERVER), "https://a.test", ["10.96.0.1"], id="api-server-by-any-name"),
+        pytest.param(policy(ANYWHERE), f"http://{ANYWHERE}", [ANYWHERE], id="unspecified"),
+        pytest.param(
+            policy(portal="http://p.test"), "http://p.test", ["169.254.169.254"], id="portal-on-metadata"
+        ),
+        pytest.param(
+            policy(portal="http://p.test:7007"),
+            "http://p.test:7008",
+            ["10.0.0.1"],
+            id="portal-on-another-port",
+        ),
+        pytest.param(
+            policy("*", refused=API_SERVER), "https://a.test", ["10.96.0.1"], id="api-server-by-any-name"
+        ),
         pytest.param(
             policy("*", refused=API_SERVER), "https://a.test", ["::ffff:10.96.0.1"], id="api-server-mapped"
         ),
         pytest.param(
-            policy("localhost", refused=LISTENERS), "http://localhost:8080", LOCAL, id="own-listener-on-loopback"
+            policy("localhost", refused=LISTENERS),
+            "http://localhost:8080",
+            LOCAL,
+            id="own-listener-on-loopback",
         ),
         pytest.param(
-            policy("*", refused=LISTENERS, own=["10.0.0.4"]), "http://a.test:8080", ["10.0.0.4"], id="own-listener"
+            policy("*", refused=LISTENERS, own=["10.0.0.4"]),
+            "http://a.test:8080",
+            ["10.0.0.4"],
+            id="own-listener",
         ),
         pytest.param(
-            policy("*"), "http://a.test", [*(f"8.8.8.{n}" for n in range(9)), "127.0.0.1"], id="the-last-of-ten-is-bad"
+            policy("*"),
+            "http://a.test",
+            [*(f"8.8.8.{n}" for n in range(9)), "127.0.0.1"],
+            id="the-last-of-ten-is-bad",
         ),
     ],
 )

@@ -19,7 +19,9 @@ def test_host_of_url(url: str, host: Host) -> None:
     assert Host.of(url) == host
 
 
-@pytest.mark.parametrize("url", ["", "a.example.com", "ftp://a.example.com", "http://", "http://[::1", "http://a:99999"])
+@pytest.mark.parametrize(
+    "url", ["", "a.example.com", "ftp://a.example.com", "http://", "http://[::1", "http://a:99999"]
+)
 def test_host_of_no_url(url: str) -> None:
     with pytest.raises(ValueError, match=r"not a URL|not an http or https URL"):
         Host.of(url)
@@ -28,10 +30,14 @@ def test_host_of_no_url(url: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "url", "allows", "names"),
     [
-        pytest.param("a.example.com", "http://a.example.com:9", True, True, id="host-without-port-is-any-port"),
+        pytest.param(
+            "a.example.com", "http://a.example.com:9", True, True, id="host-without-port-is-any-port"
+        ),
         pytest.param("a.example.com:80", "http://a.example.com", True, True, id="host-with-its-port"),
         pytest.param("a.example.com:80", "https://a.example.com", False, False, id="host-with-other-port"),
-        pytest.param("A.example.com.", "http://a.example.com", True, True, id="case-and-final-dot-do-not-count"),
+        pytest.param(
+            "A.example.com.", "http://a.example.com", True, True, id="case-and-final-dot-do-not-count"
+        ),
         pytest.param("*.example.com", "http://a.b.example.com", True, False, id="suffix-reaches-down"),
         pytest.param("*.example.com", "http://example.com", False, False, id="suffix-is-not-itself"),
         pytest.param("*.example.com", "http://badexample.com", False, False, id="suffix-ends-at-a-dot"),
@@ -47,11 +53,28 @@ def test_host_of_no_url(url: str) -> None:
 )
 def test_pattern(pattern: str, url: str, allows: bool, names: bool) -> None:
     host = Host.of(url)
-    assert (HostPattern.parse(pattern).allows(host), HostPattern.parse(pattern).names(host)) == (allows, names)
+    assert (HostPattern.parse(pattern).allows(host), HostPattern.parse(pattern).names(host)) == (
+        allows,
+        names,
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["", "*.", "a.*.com", "**", "http://a.example.com", "a:0", "a:65536", "a:x", "u@a", "a/b", "a b", "*.*.com"]
+    "text",
+    [
+        "",
+        "*.",
+        "a.*.com",
+        "**",
+        "http://a.example.com",
+        "a:0",
+        "a:65536",
+        "a:x",
+        "u@a",
+        "a/b",
+        "a b",
+        "*.*.com",
+    ],
 )
 def test_pattern_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=re_sentence):

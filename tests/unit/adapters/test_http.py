@@ -96,7 +96,9 @@ async def get(
 ) -> Answer:
     limiter = RateLimiter(SOURCE_LIMITS, clock=http.clock)
     call = Call("GET", url, query={"q": "a b&c"}, headers=headers)
-    return await http.send(call, limiter=limiter, tls=tls or TlsMaterial(), within=within, deadline=http.clock() + 20)
+    return await http.send(
+        call, limiter=limiter, tls=tls or TlsMaterial(), within=within, deadline=http.clock() + 20
+    )
 
 
 async def problem(talk: Conversation, *, within: float = 5.0) -> CallProblem:
@@ -115,22 +117,32 @@ BOMB = gzip.compress(b"\0" * (33 * MIB))
     [
         pytest.param(saying(OK + b"Content-Length: 9\r\n\r\n[1, 2"), CallProblem.CUT_SHORT, id="half-a-body"),
         pytest.param(
-            saying(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n[1, 2\r\n"), CallProblem.CUT_SHORT, id="half-the-chunks"
+            saying(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n[1, 2\r\n"),
+            CallProblem.CUT_SHORT,
+            id="half-the-chunks",
         ),
         pytest.param(
-            saying(OK + b"Content-Length: 9\r\n\r\n[1, 2", reset=True), CallProblem.CUT_SHORT, id="reset-inside-the-body"
+            saying(OK + b"Content-Length: 9\r\n\r\n[1, 2", reset=True),
+            CallProblem.CUT_SHORT,
+            id="reset-inside-the-body",
         ),
         pytest.param(
-            saying(OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + BOMB), CallProblem.TOO_LARGE, id="gzip-bomb"
+            saying(OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + BOMB),
+            CallProblem.TOO_LARGE,
+            id="gzip-bomb",
         ),
         pytest.param(
-            saying(OK + b"Connection: close\r\n\r\n", *([b"x" * MIB] * 33)), CallProblem.TOO_LARGE, id="33-mib"
+            saying(OK + b"Connection: close\r\n\r\n", *([b"x" * MIB] * 33)),
+            CallProblem.TOO_LARGE,
+            id="33-mib",
         ),
         pytest.param(saying(reset=True), CallProblem.CONNECTION_LOST, id="reset-before-the-answer"),
         pytest.param(saying(), CallProblem.CONNECTION_LOST, id="closed-before-the-answer"),
         pytest.param(saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), CallProblem.MALFORMED, id="no-http"),
         pytest.param(
-            saying(OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx"), CallProblem.MALFORMED, id="brotli"
+            saying(OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx"),
+            CallProblem.MALFORMED,
+            id="brotli",
         ),
     ],
 )
@@ -143,7 +155,9 @@ async def test_no_complete_answer(talk: Conversation, expected: CallProblem) -> 
     [
         pytest.param(saying(b"", pause=60), id="no-answer"),
         pytest.param(saying(*([b"H"] * 100), pause=0.1), id="head-drips"),
-        pytest.param(saying(OK + b"Content-Length: 1000\r\n\r\n", *([b"x"] * 1000), pause=0.1), id="body-drips"),
+        pytest.param(
+            saying(OK + b"Content-Length: 1000\r\n\r\n", *([b"x"] * 1000), pause=0.1), id="body-drips"
+        ),
     ],
 )
 async def test_a_slow_answer_ends_with_the_call(talk: Conversation) -> None:
@@ -252,11 +266,18 @@ async def test_sni_and_the_certificate_are_those_of_the_name_though_the_socket_l
     ("certificate_for", "tls", "expected"),
     [
         pytest.param("other.test", TRUST, CallProblem.UNTRUSTED, id="certificate-of-another-name"),
-        pytest.param("portal.test", TlsMaterial(), CallProblem.UNTRUSTED, id="ca-that-the-system-does-not-know"),
         pytest.param(
-            "portal.test", TlsMaterial(ca=trustme.CA().cert_pem.bytes()), CallProblem.UNTRUSTED, id="another-ca"
+            "portal.test", TlsMaterial(), CallProblem.UNTRUSTED, id="ca-that-the-system-does-not-know"
         ),
-        pytest.param("portal.test", TlsMaterial(ca=b"canary"), CallProblem.TLS_MATERIAL, id="ca-that-is-none"),
+        pytest.param(
+            "portal.test",
+            TlsMaterial(ca=trustme.CA().cert_pem.bytes()),
+            CallProblem.UNTRUSTED,
+            id="another-ca",
+        ),
+        pytest.param(
+            "portal.test", TlsMaterial(ca=b"canary"), CallProblem.TLS_MATERIAL, id="ca-that-is-none"
+        ),
     ],
 )
 async def test_tls_that_is_refused(certificate_for: str, tls: TlsMaterial, expected: CallProblem) -> None:

@@ -91,7 +91,9 @@ def test_an_element_of_ordinary_depth_is_not_pruned() -> None:
     "body",
     [
         pytest.param(b"[" * 1_000_000, id="opened-for-ever"),
-        pytest.param(b"[" + b'{"a":' * 1_500_000 + b"1" + b"}" * 1_500_000 + b"]", id="longer-than-is-looked-at"),
+        pytest.param(
+            b"[" + b'{"a":' * 1_500_000 + b"1" + b"}" * 1_500_000 + b"]", id="longer-than-is-looked-at"
+        ),
     ],
 )
 def test_depth_that_cannot_be_pruned_is_an_error_of_ours(body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The SkillMeat client over recorded answers of SkillMeat 0.74.0, and over answers that no such server gives."""
+"""The SkillMeat client over recorded answers of SkillMeat 0.74.0, and over others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def _bytes(body: object) -> bytes:
         ("auth-smk-bearer-200", 0),
     ],
 )
-async def test_a_recorded_list(wire_to: WireTo, skillmeat_recording: Recording, name: str, count: int) -> None:
+async def test_a_recorded_list(
+    wire_to: WireTo, skillmeat_recording: Recording, name: str, count: int
+) -> None:
     recorded = skillmeat_recording(name)
     wire = wire_to(lambda request: recorded)
     found = await client(wire).list_templates(within=10)
@@ -60,18 +62,27 @@ async def test_a_recorded_list(wire_to: WireTo, skillmeat_recording: Recording, 
 async def test_what_is_asked(wire_to: WireTo) -> None:
     wire = wire_to(lambda request: json_answer([]))
     base = f"{URL}/prefix/"
-    await client(wire, base, platform="claude code&x", bearer=BEARER, service_token=SERVICE).list_templates(within=10)
+    await client(wire, base, platform="claude code&x", bearer=BEARER, service_token=SERVICE).list_templates(
+        within=10
+    )
     await client(wire).list_templates(within=10)
     assert wire.paths == [
         "GET /prefix/api/v1/integrations/idp/templates?platform=claude+code%26x",
         "GET /api/v1/integrations/idp/templates",
     ]
     first, second = (request.headers for request in wire.requests)
-    assert (first["authorization"], first["x-skillmeat-service-token"]) == ("Bearer canary-bearer", "canary-service")
+    assert (first["authorization"], first["x-skillmeat-service-token"]) == (
+        "Bearer canary-bearer",
+        "canary-service",
+    )
     assert not {"authorization", "x-skillmeat-service-token"} & set(second)
 
 
-CREDENTIAL, CONFIGURATION, TRANSIENT = FailureKind.CREDENTIAL, FailureKind.CONFIGURATION, FailureKind.TRANSIENT
+CREDENTIAL, CONFIGURATION, TRANSIENT = (
+    FailureKind.CREDENTIAL,
+    FailureKind.CONFIGURATION,
+    FailureKind.TRANSIENT,
+)
 LATER = Reason.SOURCE_UNREACHABLE
 
 
@@ -84,11 +95,21 @@ LATER = Reason.SOURCE_UNREACHABLE
         ("auth-garbage-bearer", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
         ("jwt-no-creds-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
         ("enterprise-no-creds-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
-        ("local-auth-enabled-unknown-smk-401", CREDENTIAL, Reason.AUTHENTICATION_FAILED, "bearerTokenSecretRef"),
+        (
+            "local-auth-enabled-unknown-smk-401",
+            CREDENTIAL,
+            Reason.AUTHENTICATION_FAILED,
+            "bearerTokenSecretRef",
+        ),
         ("auth-smk-register-403", CREDENTIAL, Reason.ACCESS_DENIED, "bearerTokenSecretRef"),
         ("local-smk-key-telemetry-403", CREDENTIAL, Reason.ACCESS_DENIED, "bearerTokenSecretRef"),
         ("template-404", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "without /api/v1"),
-        ("templates-trailing-slash-404", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "spec.source.skillmeat.url"),
+        (
+            "templates-trailing-slash-404",
+            CONFIGURATION,
+            Reason.ENDPOINT_NOT_FOUND,
+            "spec.source.skillmeat.url",
+        ),
         ("templates-head-405", CONFIGURATION, Reason.ENDPOINT_NOT_FOUND, "spec.source.skillmeat.url"),
         ("enterprise-templates-501", CONFIGURATION, Reason.EDITION_UNSUPPORTED, "edition"),
         ("rate-limited-429", TRANSIENT, LATER, "HTTP 429"),
@@ -99,7 +120,7 @@ LATER = Reason.SOURCE_UNREACHABLE
         ("register-deployment-422", TRANSIENT, Reason.INVALID_RESPONSE, "HTTP 422"),
     ],
 )
-async def test_a_recorded_refusal(
+async def test_a_recorded_refusal(  # noqa: PLR0917
     wire_to: WireTo, skillmeat_recording: Recording, name: str, kind: FailureKind, reason: Reason, says: str
 ) -> None:
     wire = wire_to(lambda request: skillmeat_recording(name))
@@ -115,7 +136,11 @@ async def test_a_recorded_refusal(
 @pytest.mark.parametrize(
     ("status", "reason", "says"),
     [
-        (401, Reason.AUTHENTICATION_FAILED, "asks for a token: set spec.source.skillmeat.auth.bearerTokenSecretRef"),
+        (
+            401,
+            Reason.AUTHENTICATION_FAILED,
+            "asks for a token: set spec.source.skillmeat.auth.bearerTokenSecretRef",
+        ),
         (500, LATER, "if it asks for a token, set spec.source.skillmeat.auth.bearerTokenSecretRef"),
         (301, Reason.INVALID_RESPONSE, "redirect"),
         (302, Reason.INVALID_RESPONSE, "redirect"),
@@ -128,7 +153,9 @@ async def test_a_recorded_refusal(
         (599, LATER, "HTTP 599"),
     ],
 )
-async def test_another_status_without_a_token(wire_to: WireTo, status: int, reason: Reason, says: str) -> None:
+async def test_another_status_without_a_token(
+    wire_to: WireTo, status: int, reason: Reason, says: str
+) -> None:
     wire = wire_to(lambda request: json_answer([], status))
     with pytest.raises(FailedError, match=says) as caught:
         await client(wire).list_templates(within=10)
@@ -169,7 +196,9 @@ async def test_a_list_that_does_not_say_it_is_json_is_none(wire_to: WireTo) -> N
         await client(wire).list_templates(within=10)
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/x+json"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/x+json"]
+)
 async def test_a_list_says_in_several_ways_that_it_is_json(wire_to: WireTo, content_type: str) -> None:
     wire = wire_to(lambda request: httpx.Response(200, headers={"content-type": content_type}, content=b"[]"))
     assert (await client(wire).list_templates(within=10)).elements == ()
@@ -256,7 +285,10 @@ def caused(error: httpx.TransportError, cause: BaseException) -> httpx.Transport
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (caused(httpx.ConnectError("x"), ConnectionRefusedError()), "refused the connection: check that it runs"),
+        (
+            caused(httpx.ConnectError("x"), ConnectionRefusedError()),
+            "refused the connection: check that it runs",
+        ),
         (caused(httpx.ConnectError("x"), OSError(113, "no route")), "cannot be reached"),
         (httpx.ConnectTimeout("x"), "timed out"),
         (httpx.ReadTimeout("x"), "timed out"),
@@ -276,7 +308,9 @@ async def test_an_unreachable_server_by_class(wire_to: WireTo, error: Exception,
 @pytest.mark.parametrize(
     ("url", "options", "reason", "says"),
     [
-        pytest.param("https://evil.test", {}, Reason.EGRESS_NOT_ALLOWED, "--allowed-hosts", id="host-not-allowed"),
+        pytest.param(
+            "https://evil.test", {}, Reason.EGRESS_NOT_ALLOWED, "--allowed-hosts", id="host-not-allowed"
+        ),
         pytest.param(
             URL,
             {"bearer": Credential.of("canary", allowed_hosts=("b.example.com",))},
@@ -326,7 +360,9 @@ async def test_a_url_that_is_none(wire_to: WireTo, url: str) -> None:
         ),
         pytest.param("{}", ServerInfo(), id="says-nothing"),
         pytest.param('{"version": 7, "edition": null}', ServerInfo(), id="says-something-else"),
-        pytest.param('{"version": "<b>", "edition": "a b"}', ServerInfo(), id="says-what-status-may-not-show"),
+        pytest.param(
+            '{"version": "<b>", "edition": "a b"}', ServerInfo(), id="says-what-status-may-not-show"
+        ),
         pytest.param('{"version": "' + "1" * 65 + '"}', ServerInfo(), id="says-too-much"),
     ],
 )
@@ -340,7 +376,10 @@ async def test_server_info_as_recorded_and_where_there_is_none(
     wire = wire_to(lambda request: skillmeat_recording("version"))
     assert await client(wire).server_info() == ServerInfo("0.74.0", "local")
     assert wire.paths == ["GET /api/v1/version"]
-    assert await client(wire_to(lambda request: skillmeat_recording("template-404"))).server_info() == ServerInfo()
+    assert (
+        await client(wire_to(lambda request: skillmeat_recording("template-404"))).server_info()
+        == ServerInfo()
+    )
 
 
 @pytest.mark.parametrize("answer", [json_answer([]), json_answer(b"<html>"), json_answer({}, 503)])
@@ -362,6 +401,13 @@ async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, o
         )
         with pytest.raises(FailedError) as caught:
             await subject.list_templates(within=10)
-        for canary in ("canary-bearer", "canary-service", "canary-remote", "canary-user", "canary-pass", "canary-key"):
+        for canary in (
+            "canary-bearer",
+            "canary-service",
+            "canary-remote",
+            "canary-user",
+            "canary-pass",
+            "canary-key",
+        ):
             no_secret(canary, caught.value.failure)
         assert "canary" not in str(caught.value)

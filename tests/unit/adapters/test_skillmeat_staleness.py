@@ -25,7 +25,9 @@ def client(wire: Any) -> SkillMeatClient:
 
 
 def answer(body: object, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, headers={"content-type": "application/json"}, content=json.dumps(body).encode())
+    return httpx.Response(
+        status, headers={"content-type": "application/json"}, content=json.dumps(body).encode()
+    )
 
 
 def at(second: int) -> str:
@@ -44,7 +46,9 @@ def template(identifier: str, updated: int) -> dict[str, object]:
     return {"id": f"t-{identifier}", "bundle_id": identifier, "updated_at": at(updated)}
 
 
-def pages(bundles: list[Any], templates: list[Any], *, totals: Callable[[str, int], int] | None = None) -> Handler:
+def pages(
+    bundles: list[Any], templates: list[Any], *, totals: Callable[[str, int], int] | None = None
+) -> Handler:
     """A server that pages as the real one does."""
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -106,7 +110,11 @@ def test_recorded_pages(in_virtual_time: Virtual, wire_to: WireTo, skillmeat_rec
     ],
 )
 def test_facts_of_one_bundle(
-    in_virtual_time: Virtual, wire_to: WireTo, bundles: list[Any], templates: list[Any], expected: tuple[str | None, int]
+    in_virtual_time: Virtual,
+    wire_to: WireTo,
+    bundles: list[Any],
+    templates: list[Any],
+    expected: tuple[str | None, int],
 ) -> None:
     facts, _ = read(in_virtual_time, wire_to, pages(bundles, templates))
     assert facts == {"a": BundleFacts("a", expected[0], moment(expected[1]))}
@@ -119,7 +127,9 @@ def test_a_time_with_an_offset_is_taken_as_it_stands(in_virtual_time: Virtual, w
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 1), (99, 1), (100, 1), (101, 2), (250, 3)])
-def test_all_pages_are_read_and_no_more(in_virtual_time: Virtual, wire_to: WireTo, count: int, calls: int) -> None:
+def test_all_pages_are_read_and_no_more(
+    in_virtual_time: Virtual, wire_to: WireTo, count: int, calls: int
+) -> None:
     bundles = [bundle(f"{number}", 1) for number in range(count)]
     facts, paths = read(in_virtual_time, wire_to, pages(bundles, []))
     assert len(facts) == count
@@ -138,7 +148,9 @@ def test_a_list_that_changed_meanwhile_is_read_once_more(in_virtual_time: Virtua
 
 
 def test_a_list_that_changes_all_the_time_is_no_reading(in_virtual_time: Virtual, wire_to: WireTo) -> None:
-    handler = pages([bundle(f"{number}", 1) for number in range(150)], [], totals=lambda path, number: 150 + number)
+    handler = pages(
+        [bundle(f"{number}", 1) for number in range(150)], [], totals=lambda path, number: 150 + number
+    )
     failure = refused(in_virtual_time, wire_to, handler).failure
     assert (failure.kind, failure.reason) == (FailureKind.TRANSIENT, Reason.INVALID_RESPONSE)
 
@@ -168,7 +180,9 @@ def test_a_list_without_end_is_no_reading(in_virtual_time: Virtual, wire_to: Wir
         pytest.param({"items": [{"id": "a", "updated_at": 7}], "total": 1}, id="time-is-a-number"),
     ],
 )
-def test_a_page_of_another_shape_is_no_reading(in_virtual_time: Virtual, wire_to: WireTo, page: object) -> None:
+def test_a_page_of_another_shape_is_no_reading(
+    in_virtual_time: Virtual, wire_to: WireTo, page: object
+) -> None:
     failure = refused(in_virtual_time, wire_to, lambda request: answer(page)).failure
     assert (failure.kind, failure.reason) == (FailureKind.TRANSIENT, Reason.INVALID_RESPONSE)
 
@@ -177,5 +191,7 @@ def test_a_page_of_another_shape_is_no_reading(in_virtual_time: Virtual, wire_to
     ("status", "reason"),
     [(404, Reason.ENDPOINT_NOT_FOUND), (501, Reason.EDITION_UNSUPPORTED), (503, Reason.SOURCE_UNREACHABLE)],
 )
-def test_a_server_without_the_pages(in_virtual_time: Virtual, wire_to: WireTo, status: int, reason: Reason) -> None:
+def test_a_server_without_the_pages(
+    in_virtual_time: Virtual, wire_to: WireTo, status: int, reason: Reason
+) -> None:
     assert refused(in_virtual_time, wire_to, lambda request: answer({}, status)).failure.reason is reason

@@ -28,7 +28,9 @@ ENCRYPTED_KEY = load_pem_private_key(KEY, None).private_bytes(
     [
         pytest.param(TlsMaterial(), id="nothing-means-the-systems-cas"),
         pytest.param(TlsMaterial(ca=CA_PEM), id="own-ca"),
-        pytest.param(TlsMaterial(ca=b"comment\n" + CA_PEM + trustme.CA().cert_pem.bytes()), id="two-cas-and-a-comment"),
+        pytest.param(
+            TlsMaterial(ca=b"comment\n" + CA_PEM + trustme.CA().cert_pem.bytes()), id="two-cas-and-a-comment"
+        ),
         pytest.param(TlsMaterial(certificate=CERTIFICATE, key=KEY), id="client-certificate"),
         pytest.param(TlsMaterial(ca=CA_PEM, certificate=CERTIFICATE, key=KEY), id="both"),
     ],
@@ -58,14 +60,22 @@ def _rest() -> tuple[object, ...]:
         pytest.param(TlsMaterial(ca=b""), "caRef", id="empty-ca"),
         pytest.param(TlsMaterial(ca=b"canary"), "caRef", id="no-pem"),
         pytest.param(TlsMaterial(ca=b"\xff\xfe"), "caRef", id="no-text"),
-        pytest.param(TlsMaterial(ca=CA_PEM[:200] + b"\n-----END CERTIFICATE-----\n"), "caRef", id="half-a-certificate"),
+        pytest.param(
+            TlsMaterial(ca=CA_PEM[:200] + b"\n-----END CERTIFICATE-----\n"), "caRef", id="half-a-certificate"
+        ),
         pytest.param(TlsMaterial(ca=KEY), "caRef", id="a-key-instead-of-a-ca"),
         pytest.param(TlsMaterial(ca=CERTIFICATE), "caRef", id="an-end-certificate-instead-of-a-ca"),
         pytest.param(TlsMaterial(certificate=CERTIFICATE), "clientCertSecretRef", id="no-key"),
         pytest.param(TlsMaterial(key=KEY), "clientCertSecretRef", id="no-certificate"),
-        pytest.param(TlsMaterial(certificate=b"canary", key=KEY), "clientCertSecretRef", id="certificate-is-no-pem"),
-        pytest.param(TlsMaterial(certificate=CERTIFICATE, key=OTHER_KEY), "clientCertSecretRef", id="anothers-key"),
-        pytest.param(TlsMaterial(certificate=CERTIFICATE, key=ENCRYPTED_KEY), "clientCertSecretRef", id="locked-key"),
+        pytest.param(
+            TlsMaterial(certificate=b"canary", key=KEY), "clientCertSecretRef", id="certificate-is-no-pem"
+        ),
+        pytest.param(
+            TlsMaterial(certificate=CERTIFICATE, key=OTHER_KEY), "clientCertSecretRef", id="anothers-key"
+        ),
+        pytest.param(
+            TlsMaterial(certificate=CERTIFICATE, key=ENCRYPTED_KEY), "clientCertSecretRef", id="locked-key"
+        ),
     ],
 )
 def test_material_that_cannot_be_used(material: TlsMaterial, field: str) -> None:

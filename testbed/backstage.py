@@ -123,6 +123,8 @@ class Backstage:
 
     def launch(self) -> None:
         """Start the portal and return at once, while it still boots and answers with empty 404s."""
+        if self.process.running:
+            raise PartError("Backstage runs already.")
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, document in (("portal", self._settings()), ("extra", self.config)):
             (self.folder / f"{name}.yaml").write_text(json.dumps(document, indent=2), encoding="utf-8")

@@ -33,7 +33,7 @@ def go(workshop: Workshop, part: str) -> Path:
     return site_packages(folder) / "go" / "bin" / "go"  # not bin/go, a wrapper that hides its exit
 
 
-def build(workshop: Workshop, part: str, *, module: Path, package: str, flags: str, target: Path) -> None:
+def build(workshop: Workshop, part: str, target: Path, *, module: Path, package: str, flags: str) -> None:
     """Build one main package of a module into the file ``target``, with linker flags ``flags``.
 
     Downloads and the compiler's cache go into our cache folder, unless ``GOMODCACHE`` and ``GOCACHE`` say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from testbed.cache import digest
@@ -53,13 +54,8 @@ def install_control_plane(workshop: Workshop, programs: Sequence[str] = PROGRAMS
     with workshop.cache.lock("controlplane", waiting=workshop.waiting(part), cancelled=workshop.cancelled):
         for program, package in _PROGRAMS.items():
             if program in programs and not _has_program(workshop, program):
-                workshop.cache.fill_file(
-                    folder,
-                    program,
-                    lambda target, package=package: build(  # type: ignore[misc]
-                        workshop, part, module=module, package=package, flags=flags, target=target
-                    ),
-                )
+                fill = partial(build, workshop, part, module=module, package=package, flags=flags)
+                workshop.cache.fill_file(folder, program, fill)
     return find_control_plane(workshop, programs)
 
 
@@ -75,13 +71,8 @@ def install_judge(workshop: Workshop) -> Path:
     """Build the judge if it is missing."""
     with workshop.cache.lock("judge", waiting=workshop.waiting("judge"), cancelled=workshop.cancelled):
         if not workshop.cache.complete(_judge_folder(), ["judge"]):
-            workshop.cache.fill_file(
-                _judge_folder(),
-                "judge",
-                lambda target: build(
-                    workshop, "judge", module=_HERE / "judge", package=".", flags="-s -w", target=target
-                ),
-            )
+            fill = partial(build, workshop, "judge", module=_HERE / "judge", package=".", flags="-s -w")
+            workshop.cache.fill_file(_judge_folder(), "judge", fill)
     return find_judge(workshop)
 
 

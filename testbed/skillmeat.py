@@ -62,6 +62,8 @@ class SkillMeat:
 
     def start(self) -> SkillMeat:
         """Start the server and return when it answers; raises ``PartError`` when it does not get there."""
+        if self.process.running:
+            raise PartError("SkillMeat runs already.")
         for folder in ("home", "empty"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         self.process = self._describe()

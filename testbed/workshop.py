@@ -24,6 +24,8 @@ _NO_NETWORK = re.compile(
     r"|TLS handshake timeout|Could not resolve host",
     re.IGNORECASE,
 )
+_FOREIGN = re.compile(r"PYTHON|VIRTUAL_ENV$|MAKE(FLAGS|LEVEL|OVERRIDES)$|MFLAGS$")
+"""Variables that are about this interpreter, or about the make that may have called it."""
 _DISK_FULL = re.compile(r"no space left on device|ENOSPC", re.IGNORECASE)
 
 
@@ -73,7 +75,7 @@ class Workshop:
 
 def environment(**extra: str) -> dict[str, str]:
     """The caller's environment for a package manager, which keeps its settings there (proxies, mirrors)."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
     return {**kept, **extra}
 
 

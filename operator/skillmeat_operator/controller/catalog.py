@@ -78,6 +78,8 @@ class CatalogKeeper:
             FailedError: a call failed; nothing was decided from its answer.
         """
         memory = visit.memory
+        # Before the first POST, and taken off again where the policy changed and it is not needed any more.
+        await self._ensure_finalizer(visit)
         moved = self._moved(visit, view, target)
         registered = moved.registered if moved is not None else target
         entity_ref = location_ref(registered)
@@ -106,7 +108,8 @@ class CatalogKeeper:
         convergence = memory.convergence or Convergence.start(now)
         memory.convergence = convergence
         convergence.note(len(state.matching), now)
-        if listed is not None and (republished or convergence.refresh_due(now, self._timings)):
+        is_static = visit.source.spec.backstage.ingestion is Ingestion.STATIC_LOCATION
+        if (listed is not None or is_static) and (republished or convergence.refresh_due(now, self._timings)):
             visit.ensure_current()
             convergence.note_refresh(now)
             await client.refresh(entity_ref)
@@ -128,7 +131,6 @@ class CatalogKeeper:
 
     async def _register(self, visit: Visit, client: BackstageClient, target: str) -> str | None:
         memory = visit.memory
-        await self._ensure_finalizer(visit)
         visit.ensure_current()
         location = await client.register(target)
         memory.registered = self._clock()

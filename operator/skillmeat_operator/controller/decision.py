@@ -73,7 +73,7 @@ class Decider:
         uid, memory, source = visit.uid, visit.memory, visit.source
         kept = await self._snapshots.load(uid)
         holders = dict(memory.holders)
-        if view is not None:
+        if view is not None and owner.target is not None:
             wanted = memory.plan.prepared.wanted_refs if memory.plan is not None else frozenset()
             marked = {ref: view.entities[ref] for ref in wanted if ref in view.entities}
             holders = {ref: one for ref, one in holders.items() if ref not in view.entities}
@@ -109,10 +109,12 @@ class Decider:
                 for ref, entity in view.entities.items()
                 if owner.owns(entity, exists=visit.store.source_exists)
             }
-            holders = await self._holders(visit, prepared, view, client, owner, ours)
-        holders |= self._claims.rivals(
-            uid, portal_url, prepared.wanted_refs - set(holders) - set(ours or {}), created=source.created
-        )
+            if owner.target is not None:
+                holders = await self._holders(visit, prepared, view, client, owner, ours)
+        if owner.target is not None:
+            # Under External somebody else brings the entities in, so that holding them is no conflict.
+            free = prepared.wanted_refs - set(holders) - set(ours or {})
+            holders |= self._claims.rivals(uid, portal_url, free, created=source.created)
         known = Known(
             records=records,
             ours=ours,
@@ -128,7 +130,8 @@ class Decider:
         memory.holders = {ref: one for ref, one in holders.items() if one.source is None}
         memory.plan = plan
         memory.plan_key = self._key(visit, reading, view, bundles, memory.holders, owner)
-        self._claims.claim(uid, portal_url, frozenset(plan.expected), source=source)
+        claimed = frozenset(plan.expected) if owner.target is not None else frozenset()
+        self._claims.claim(uid, portal_url, claimed, source=source)
         return Decision(plan=plan, observed=observed, stored=stored, fresh=True)
 
     async def _decide(self, prepared: Prepared, known: Known, source: CatalogSource) -> Plan:

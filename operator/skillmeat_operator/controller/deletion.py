@@ -23,6 +23,7 @@ from skillmeat_operator.controller.schedule import Scheduler
 from skillmeat_operator.controller.snapshots import Snapshots
 from skillmeat_operator.controller.visit import SupersededError, Visit
 from skillmeat_operator.controller.writer import ObjectWriter
+from skillmeat_operator.domain.document import document_path
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.ownership import Owner
 from skillmeat_operator.domain.summary import finalizing
@@ -171,10 +172,13 @@ class Deleter:
             return
         client = connection.client
         view = await client.view()
-        listed = view.locations.get(target)
-        if listed is not None:
-            await client.unregister(listed.id)
-            if target in await client.locations():
+        # A changed --public-url may have left the location under its former target.
+        path = document_path(self._cluster_uid, visit.source.namespace, visit.source.name)
+        ours = {one: listed for one, listed in view.locations.items() if one == target or one.endswith(path)}
+        if ours:
+            for listed in ours.values():
+                await client.unregister(listed.id)
+            if not ours.keys().isdisjoint(await client.locations()):
                 raise FailedError(_still_there())
         elif not view.reads_entities:
             await self._prove_absence(client, target)

@@ -30,6 +30,7 @@ class Dispatcher:
         add: Callable[[str, float], None],
         forget: Callable[[str], None],
         clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
         timings: Timings,
     ) -> None:
         self._store = store
@@ -37,6 +38,7 @@ class Dispatcher:
         self._add = add
         self._forget = forget
         self._clock = clock
+        self._uniform = uniform
         self._timings = timings
 
     def seen(self, plural: str, obj: RawObject) -> None:
@@ -65,7 +67,7 @@ class Dispatcher:
     def visit_all(self) -> None:
         """Visit everything once: the gate has just opened."""
         for obj in self._store.sources:
-            self._add(obj["metadata"]["uid"], 0.0)
+            self._add(obj["metadata"]["uid"], self._uniform(0.0, self._timings.start_spread))
         for obj in self._store.bundles:
             if self._source_of(obj) is None:
                 self._add(obj["metadata"]["uid"], 0.0)

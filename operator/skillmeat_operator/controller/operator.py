@@ -200,6 +200,7 @@ class Operator:
             add=self._add,
             forget=self._forget,
             clock=clock,
+            uniform=uniform,
             timings=timings,
         )
         self._lister = Lister(
@@ -345,6 +346,8 @@ class Operator:
                 await self._snapshots.delete(head.uid)
 
     def _progress(self) -> str | None:
+        if not self._store.gate.is_set():
+            return None
         late = self._queue.overdue()
         return f"a visit is overdue by {late:.0f} s" if late > STUCK_AFTER else None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
+from skillmeat_operator.adapters.kubernetes.events import EventType
 from skillmeat_operator.api.catalog_source import CatalogSource
 from skillmeat_operator.api.catalog_source_status import CatalogSeen, CatalogSourceStatus
 from skillmeat_operator.api.conditions import ConditionType, Reason
@@ -115,6 +116,7 @@ class SourceReconciler:
         visit.ensure_current()
         visit.memory.outcome = outcome
         if not self._too_early(visit, outcome):
+            await self._tell_left_behind(visit, outcome)
             # Bundles first: whoever waits for the echo of a request may look at its bundle right after it.
             try:
                 await self._bundles.write(visit, outcome)
@@ -263,6 +265,15 @@ class SourceReconciler:
         changed = await self._snapshots.publish(source, plan, decision.observed, target=target)
         memory.stored = wanted
         return changed
+
+    async def _tell_left_behind(self, visit: Visit, outcome: Outcome) -> None:
+        """A changed portal URL never deletes at the former portal; it says what is left there."""
+        before, seen = visit.source.status.catalog, outcome.seen
+        if before is None or seen is None or before.target is None or None in (before.url, seen.url):
+            return
+        if before.url != seen.url:
+            said = f"the location {before.target} stays in the former portal {before.url}: remove it there by hand"
+            await self._writer.event(visit.raw, EventType.WARNING, Reason.LOCATION_LEFT_BEHIND, said)
 
     def _filter_support(self, visit: Visit, gathered: SourceGathered, base: Outcome) -> Outcome:
         """A filter over bundle statuses needs a server that tells them."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from skillmeat_operator.adapters.backstage import BackstageClient
 from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.names import MOVE_LOCATION
 from skillmeat_operator.api.policies import Ingestion
 from skillmeat_operator.controller.memory import LastDiagnosis
 from skillmeat_operator.controller.visit import Visit
@@ -16,7 +17,7 @@ from skillmeat_operator.domain.convergence import CatalogState, Convergence, com
 from skillmeat_operator.domain.diagnosis import Diagnosis, Finding, diagnose
 from skillmeat_operator.domain.document import document_path
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
-from skillmeat_operator.domain.observation import PortalView
+from skillmeat_operator.domain.observation import PortalView, RegisteredLocation
 from skillmeat_operator.domain.ownership import Owner, foreign_holders
 from skillmeat_operator.domain.plan import Plan
 from skillmeat_operator.domain.timings import Timings
@@ -81,9 +82,16 @@ class CatalogKeeper:
         # Before the first POST, and taken off again where the policy changed and it is not needed any more.
         await self._ensure_finalizer(visit)
         moved = self._moved(visit, view, target)
-        registered = moved.registered if moved is not None else target
+        if moved is not None and visit.source.annotations.get(MOVE_LOCATION) == target:
+            await self._move(visit, client, moved.location, target)
+            moved, republished = None, True
+        registered = moved.location.target if moved is not None else target
         entity_ref = location_ref(registered)
         listed = view.locations.get(registered)
+        if memory.moved_to == target and listed is None:
+            # Moved in this visit or just before: the reading that shows it comes with the next visit.
+            memory.moved_to = None
+            return self._moved_now(plan, view, owner, visit, target)
         if listed is not None:
             entity_ref = listed.entity_ref
         elif visit.source.spec.backstage.ingestion is Ingestion.LOCATION:
@@ -139,6 +147,40 @@ class CatalogKeeper:
             raise FailedError(cannot_read("catalog.location.read"))
         logger.info("registered the location of %s/%s", visit.source.namespace, visit.source.name)
         return location.entity_ref
+
+    async def _move(self, visit: Visit, client: BackstageClient, former: RegisteredLocation, target: str) -> None:
+        """Let the portal read the document under its new target, if it can: a dry run has to succeed first."""
+        dry_run = await client.dry_run(target)
+        if not dry_run.ok:
+            raise FailedError(
+                Failure(
+                    side=Side.CATALOG,
+                    kind=FailureKind.TRANSIENT,
+                    reason=Reason.LOCATION_MOVED,
+                    message=f"the location was not moved: a dry run of {target} fails in the portal; "
+                    "check that the portal can read it, or go back to the former --public-url",
+                )
+            )
+        visit.ensure_current()
+        try:
+            await client.move(former.id, target)
+        except FailedError:
+            # A catalog before 3.6.0 has no such call; its templates are away for a moment, about 2 s per 100.
+            await client.unregister(former.id)
+            await client.register(target)
+        visit.memory.moved_to = target
+        logger.info("moved the location of %s/%s", visit.source.namespace, visit.source.name)
+
+    def _moved_now(self, plan: Plan, view: PortalView, owner: Owner, visit: Visit, target: str) -> Verified:
+        visit.memory.convergence = Convergence.start(self._clock())
+        return Verified(
+            state=compare(plan.expected, view.entities, owner=owner, exists=visit.store.source_exists),
+            converging=True,
+            diagnosis=Diagnosis(),
+            moved=None,
+            entity_ref=None,
+            target=target,
+        )
 
     async def _diagnose(
         self,
@@ -225,18 +267,19 @@ class CatalogKeeper:
         if not former:
             return None
         return _Moved(
-            registered=former[0],
+            location=view.locations[former[0]],
             finding=Finding(
                 Reason.LOCATION_MOVED,
-                f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: delete the former location "
-                "in the portal, or go back to the former --public-url",
+                f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: go back to the former "
+                f"--public-url, or move it with: kubectl annotate --overwrite smsrc/{visit.source.name} "
+                f"-n {visit.source.namespace} {MOVE_LOCATION}={target}",
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    registered: str
+    location: RegisteredLocation
     finding: Finding
 
 

@@ -148,10 +148,18 @@ class Connections:
             token=token,
             tls=tls,
             timings=self._timings,
+            **self._named_by_flags(backstage.url is None, reference is None),
         )
         return PortalConnection(
             key=(url, "/".join(digests)), url=url, client=client, secrets="/".join(digests)
         )
+
+    def _named_by_flags(self, url_by_flag: bool, token_by_flag: bool) -> dict[str, str]:
+        """What messages call the URL and the token where the operator's own are used."""
+        named = {"url_field": "--backstage-url"} if url_by_flag else {}
+        if token_by_flag and self._token_file is not None:
+            named["token_field"] = "--backstage-token-file"  # noqa: S105  # the name of a flag
+        return named
 
     async def _credential(
         self, source: CatalogSource, reference: SecretKeyReference | None, side: Side

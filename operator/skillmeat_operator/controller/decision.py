@@ -71,6 +71,8 @@ class Decider:
             KubernetesError: the snapshot cannot be read.
         """
         uid, memory, source = visit.uid, visit.memory, visit.source
+        if memory.convergence is None:
+            await self._snapshots.check(uid)
         kept = await self._snapshots.load(uid)
         holders = dict(memory.holders)
         if view is not None and owner.target is not None:

@@ -9,13 +9,14 @@ from skillmeat_operator.api.names import (
     CATALOG_SOURCE,
     FLUX_REQUESTED_AT,
     FORCE_DELETE,
+    MOVE_LOCATION,
     RECONCILE_REQUESTED_AT,
 )
 from skillmeat_operator.controller.memory import SourceMemory
 from skillmeat_operator.controller.store import RawObject, Store, source_name
 from skillmeat_operator.domain.timings import Timings
 
-_WATCHED_ANNOTATIONS = (RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE_REMOVAL, FORCE_DELETE)
+_WATCHED_ANNOTATIONS = (RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE_REMOVAL, FORCE_DELETE, MOVE_LOCATION)
 _REQUESTS = (RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT)
 
 

@@ -70,6 +70,8 @@ class SourceMemory:
     diagnose_now: bool = True
     """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
     diagnosis: LastDiagnosis | None = None
+    moved_to: str | None = None
+    """Target that the location was moved to; the next reading of the portal shows it."""
     ghost_repaired: float | None = None
 
     outcome: Outcome | None = None

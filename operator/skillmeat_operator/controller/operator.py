@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -68,6 +69,9 @@ async def run_operator(config: OperatorConfig) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
+    # What is loaded by now stays; without it each collection would stop the loop for as long as a large body takes.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     access = await find_access(
         kubeconfig=str(config.kubeconfig) if config.kubeconfig is not None else None, context=config.context
     )
@@ -76,7 +80,14 @@ async def run_operator(config: OperatorConfig) -> int:
         cluster_uid = config.cluster_id or await _cluster_uid(client, stop)
         if cluster_uid is None:
             return 0
-        operator = Operator(config, access=access, client=client, cluster_uid=cluster_uid, stop=stop)
+        operator = Operator(
+            config,
+            access=access,
+            client=client,
+            cluster_uid=cluster_uid,
+            server_addresses=await _server_addresses(access),
+            stop=stop,
+        )
         return await operator.run()
     finally:
         await client.close()
@@ -114,10 +125,12 @@ class Operator:
         access: ClusterAccess,
         client: KubernetesClient,
         cluster_uid: str,
+        server_addresses: tuple[str, ...],
         stop: asyncio.Event,
     ) -> None:
         self._config = config
         self._client = client
+        self._client_host: str = access.configuration.host
         self._cluster_uid = cluster_uid
         timings, clock = config.timings, time.monotonic
         uniform = random.SystemRandom().uniform
@@ -125,7 +138,7 @@ class Operator:
         self._memories: dict[str, SourceMemory] = {}
         self._snapshot_store = snapshot_store = SnapshotStore(client, config.operator_namespace)
         self._snapshots = snapshots = Snapshots(snapshot_store)
-        self._http = self._http_client(config, access)
+        self._http = self._http_client(config, server_addresses)
         connections = Connections(
             http=self._http,
             source_limiter=RateLimiter(SOURCE_LIMITS, clock=clock),
@@ -280,18 +293,19 @@ class Operator:
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _http_client(self, config: OperatorConfig, access: ClusterAccess) -> HttpClient:
-        server = urlsplit(access.configuration.host)
-        refused = [
-            (config.serve_address.host, config.serve_address.port),
-            (config.metrics_address.host, config.metrics_address.port),
+    def _http_client(self, config: OperatorConfig, server_addresses: tuple[str, ...]) -> HttpClient:
+        server_port = urlsplit(self._client_host).port or 443
+        listening = [
+            (address.host, address.port)
+            for address in (config.serve_address, config.metrics_address)
+            if _is_address(address.host)
         ]
-        refused.append((server.hostname or "", server.port or 443))
         policy = EgressPolicy.of_flags(
             allowed_hosts=config.allowed_hosts,
             cluster_wide=not config.namespaces,
             backstage_url=config.backstage_url,
-            refused=[(host, port) for host, port in refused if _is_address(host)],
+            refused=[*listening, *((address, server_port) for address in server_addresses)],
+            own_addresses=_own_addresses(),
         )
         egress = Egress(policy, clock=time.monotonic)
         return HttpClient(egress=egress, transports=Transports(pinned_transports(egress)))
@@ -353,6 +367,24 @@ class Operator:
 
     def _ready(self) -> str | None:
         return None if self._store.gate.is_set() else "the objects have not been listed yet"
+
+
+async def _server_addresses(access: ClusterAccess) -> tuple[str, ...]:
+    """Addresses of the API server, which no CatalogSource may reach through the operator."""
+    server = urlsplit(access.configuration.host)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(5.0):
+            rows = await loop.getaddrinfo(server.hostname or "", server.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
+        return ()
+    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
+
+
+def _own_addresses() -> tuple[str, ...]:
+    """The pod's own address, under which listeners on all addresses can be reached."""
+    address = os.environ.get("POD_IP", "")
+    return (address,) if _is_address(address) else ()
 
 
 def _is_address(host: str) -> bool:

@@ -82,6 +82,19 @@ class Snapshots:
         self._looked.add(uid)
         return self._kept.get(uid)
 
+    async def check(self, uid: str) -> None:
+        """Notice that somebody else deleted or replaced the head; the next :meth:`load` reads the cluster again.
+
+        Raises:
+            KubernetesError: the API server cannot be read.
+        """
+        kept = self._kept.get(uid)
+        if kept is None:
+            return
+        head = await self._store.read_head(uid)
+        if head is None or head.chunks != kept.head.chunks:
+            self.forget(uid)
+
     def guard(self, uid: str) -> GuardState:
         """What the removal guard remembers; it outlives a snapshot of which only the head can be read."""
         kept = self._kept.get(uid)

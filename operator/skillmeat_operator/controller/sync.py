@@ -249,6 +249,8 @@ class SourceReconciler:
         wanted = stored_form(
             plan.records, decision.observed, plan.guard, generation=source.generation, spec=spec
         )
+        if self._snapshots.kept(visit.uid) is None:
+            memory.stored = None
         if memory.stored is None and decision.stored is not None:
             kept = self._snapshots.kept(visit.uid)
             if kept is not None:

@@ -41,6 +41,8 @@ class Seen:
     path: str
     status: int
     at: float
+    body: bytes = b""
+    """What was answered, where ``FaultProxy.keep_bodies`` is set."""
 
 
 class FaultProxy:
@@ -51,6 +53,7 @@ class FaultProxy:
         self.port = ports.take()
         self.fault: Fault | None = None
         self.seen: list[Seen] = []
+        self.keep_bodies = False
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -134,7 +137,8 @@ class FaultProxy:
             status, kept, body = 502, {}, b""
         finally:
             connection.close()
-        self.seen.append(Seen(handler.command, handler.path, status, time.monotonic()))
+        kept_body = body if self.keep_bodies else b""
+        self.seen.append(Seen(handler.command, handler.path, status, time.monotonic(), kept_body))
         self._send(handler, status, kept, body)
 
     def _send(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -188,6 +189,18 @@ class Tenant:
 
         return eventually(look, within=within, what=f"the echo of a requested reconcile of {name}")
 
+    def stalled(self, name: str = "main", kind: str = "smsrc") -> str | None:
+        """Reason of Stalled for the present generation."""
+        found = self.condition("Stalled", name, kind)
+        return found["reason"] if found is not None else None
+
+    def columns(self, kind: str, *arguments: str) -> list[dict[str, str]]:
+        """The rows of ``kubectl get``, by column; an empty cell is ``""``."""
+        lines = self.kubectl("get", kind, *arguments).splitlines()
+        starts = [match.start() for match in re.finditer(r"\S+", lines[0])]
+        cells = [[line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in lines]
+        return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
+
     # --- the portal ----------------------------------------------------------------------------------------------
 
     def portal(self) -> set[str]:
@@ -195,6 +208,16 @@ class Tenant:
         return {
             f"template:{self.namespace}/{name}".lower() for name in self.backstage.catalog.names(self.namespace)
         }
+
+    def entity(self, name: str) -> Object | None:
+        """The portal's entity of a template, by the name that ``ref`` gives it."""
+        return self.backstage.catalog.entity("template", self.namespace, self.ref(name).partition("/")[2])
+
+    def marked(self, name: str = "main") -> list[Object]:
+        """The templates that the portal's ``by-query`` finds under the marker of a CatalogSource."""
+        cluster_uid = self.cluster.get("namespace", "kube-system")["metadata"]["uid"]
+        marker = f"{cluster_uid}/{self.get(name)['metadata']['uid']}"
+        return self.backstage.catalog.by_query(f"kind=template,metadata.annotations.skillmeat.io/managed-by={marker}")
 
     def shows(self, *names: str) -> bool:
         """Whether the portal shows exactly these templates."""

@@ -234,7 +234,7 @@ URL = "http://template:8080/x.yaml"
             id="redirect-to-a-host-that-is-not-allowed",
         ),
         pytest.param(
-            "InputError: Policy check failed for Template:SkillMeat/Bad; caused by x, template:skillmeat/bad.",
+            "InputError: Policy check failed for Template:SkillMeat/Bad; by x, template:skillmeat/bad.",
             DryRun(ok=False, refused_refs=("template:skillmeat/bad",)),
             id="refs-are-lower-case-and-once",
         ),

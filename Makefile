@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 IMG ?= skillmeat-operator:dev
-MANIFESTS ?= manifests/base
+MANIFESTS ?= manifests/default
 PYTEST_ARGS ?=
 KIND_CLUSTER ?= skillmeat-operator
 
@@ -19,8 +19,8 @@ RUN := $(VENV)/bin/python
 BUILD := build
 
 # Modules that write generated files, and the files that they write.
-GENERATORS := skillmeat_operator.api.crd
-GENERATED := crds
+GENERATORS := skillmeat_operator.api.crd skillmeat_operator.cli.reference
+GENERATED := crds docs/reference
 
 MAX_LINES := 400
 

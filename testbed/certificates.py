@@ -27,7 +27,7 @@ class Authority:
         if trustme is None:
             raise PartError(
                 "The package trustme is missing; run this with the project's environment, .venv/bin/python "
-                "(make .venv creates it)."
+                "(make test-unit makes it)."
             )
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Generic, TypeVar
 
 from testbed.demo_screen import Screen
@@ -38,7 +39,7 @@ def play(steps: Sequence[Step[S]], stage: S, screen: Screen) -> bool:
         screen.heading(f"{number}/{len(steps)}  {step.title}")
         try:
             step.play(stage)
-        except (NotShownError, PartError, OSError) as error:
+        except (NotShownError, PartError, OSError, HTTPException) as error:
             screen.failed(f"This step did not show what it should: {error}")
             return False
     return True

@@ -1,4 +1,6 @@
-"""Act on the catalog: register the location, let it refresh, look what arrived, and find out why something did not."""
+"""Act on the catalog: register the location, let it refresh, look what arrived, and find out why something
+did not.
+"""
 
 from __future__ import annotations
 
@@ -142,14 +144,18 @@ class CatalogKeeper:
         visit.ensure_current()
         location = await client.register(target)
         memory.registered = self._clock()
+        # A catalog that lost the location was restarted, perhaps with other settings: look at it anew.
+        memory.diagnose_now = True
         if location is None:
             # The catalog says that it exists and does not list it: the token may not read locations.
             raise FailedError(cannot_read("catalog.location.read"))
         logger.info("registered the location of %s/%s", visit.source.namespace, visit.source.name)
         return location.entity_ref
 
-    async def _move(self, visit: Visit, client: BackstageClient, former: RegisteredLocation, target: str) -> None:
-        """Let the portal read the document under its new target, if it can: a dry run has to succeed first."""
+    async def _move(
+        self, visit: Visit, client: BackstageClient, former: RegisteredLocation, target: str
+    ) -> None:
+        """Let the portal read the document under its new target; a dry run of that has to succeed first."""
         dry_run = await client.dry_run(target)
         if not dry_run.ok:
             raise FailedError(
@@ -231,7 +237,9 @@ class CatalogKeeper:
     async def _repair_ghost(
         self, visit: Visit, client: BackstageClient, view: PortalView, target: str
     ) -> None:
-        """A location that is listed and whose entity is gone for good is read again only after it is put back."""
+        """A location that is listed and whose entity is gone for good is read again only after it is put
+        back.
+        """
         memory, now = visit.memory, self._clock()
         listed = view.locations.get(target)
         since = (
@@ -270,7 +278,8 @@ class CatalogKeeper:
             location=view.locations[former[0]],
             finding=Finding(
                 Reason.LOCATION_MOVED,
-                f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: go back to the former "
+                f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: go back to "
+                "the former "
                 f"--public-url, or move it with: kubectl annotate --overwrite smsrc/{visit.source.name} "
                 f"-n {visit.source.namespace} {MOVE_LOCATION}={target}",
             ),
@@ -295,6 +304,7 @@ def cannot_read(permission: str) -> Failure:
         side=Side.CATALOG,
         kind=FailureKind.CREDENTIAL,
         reason=Reason.TOKEN_CANNOT_READ,
-        message=f"the portal's token gets empty answers: add {permission} to its accessRestrictions in the portal's "
+        message=f"the portal's token gets empty answers: add {permission} to its accessRestrictions in the "
+        "portal's "
         "app-config; nothing is deleted meanwhile",
     )

@@ -1,4 +1,4 @@
-"""Refs that CatalogSources of this cluster publish, for the case that nobody holds them in the catalog yet."""
+"""Who publishes which refs in this cluster: age decides while nobody holds a ref in the catalog."""
 
 from __future__ import annotations
 

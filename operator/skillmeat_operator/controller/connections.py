@@ -1,4 +1,6 @@
-"""From a CatalogSource's spec to clients: Secrets are read by name at each sync, and equal settings share a client."""
+"""From a CatalogSource's spec to clients: Secrets are read by name at each sync, and equal settings share a
+client.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,8 @@ class Connections:
                     side=Side.SOURCE,
                     kind=FailureKind.CONFIGURATION,
                     reason=Reason.INVALID_SPEC,
-                    message="spec.source names no type of source that this version knows: set spec.source.skillmeat",
+                    message="spec.source names no type of source that this version knows: set "
+                    "spec.source.skillmeat",
                 )
             )
         bearer = service = None
@@ -131,14 +134,17 @@ class Connections:
                     side=Side.CATALOG,
                     kind=FailureKind.CONFIGURATION,
                     reason=Reason.PORTAL_URL_MISSING,
-                    message="no portal is named: set spec.backstage.url, or start the operator with --backstage-url",
+                    message="no portal is named: set spec.backstage.url, or start the operator with "
+                    "--backstage-url",
                 )
             )
         reference = backstage.auth.bearer_token_secret_ref if backstage.auth is not None else None
         token = await self._credential(source, reference, Side.CATALOG)
-        # The operator's own token is for the operator's own portal: a tenant must not be able to send it elsewhere.
-        if token is None and url == (self._backstage_url or "").rstrip("/") and self._token_file is not None:
-            token = await self._own_token(self._token_file)
+        # The operator's own token is for the operator's own portal: a tenant must not be able to send it
+        # elsewhere.
+        own_file = self._token_file if url == (self._backstage_url or "").rstrip("/") else None
+        if reference is None and own_file is not None:
+            token = await self._own_token(own_file)
         tls = await self._tls(source, backstage.tls, Side.CATALOG)
         digests = (_digest(token), tls.digest)
         client = BackstageClient(
@@ -148,18 +154,11 @@ class Connections:
             token=token,
             tls=tls,
             timings=self._timings,
-            **self._named_by_flags(backstage.url is None, reference is None),
+            **_named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None),
         )
         return PortalConnection(
             key=(url, "/".join(digests)), url=url, client=client, secrets="/".join(digests)
         )
-
-    def _named_by_flags(self, url_by_flag: bool, token_by_flag: bool) -> dict[str, str]:
-        """What messages call the URL and the token where the operator's own are used."""
-        named = {"url_field": "--backstage-url"} if url_by_flag else {}
-        if token_by_flag and self._token_file is not None:
-            named["token_field"] = "--backstage-token-file"  # noqa: S105  # the name of a flag
-        return named
 
     async def _credential(
         self, source: CatalogSource, reference: SecretKeyReference | None, side: Side
@@ -177,7 +176,8 @@ class Connections:
                     side=Side.CATALOG,
                     kind=FailureKind.SECRET,
                     reason=Reason.SECRET_NOT_FOUND,
-                    message="the file of --backstage-token-file cannot be read: mount the portal's token there",
+                    message="the file of --backstage-token-file cannot be read: mount the portal's token "
+                    "there",
                 )
             ) from None
         return Credential.of(text)
@@ -200,3 +200,11 @@ class Connections:
 
 def _digest(credential: Credential | None) -> str:
     return credential.digest if credential is not None else "-"
+
+
+def _named_by_flags(*, url: bool, token: bool) -> dict[str, str]:
+    """What messages call the URL and the token where the operator's own are used."""
+    named = {"url_field": "--backstage-url"} if url else {}
+    if token:
+        named["token_field"] = "--backstage-token-file"  # noqa: S105  # the name of a flag
+    return named

@@ -1,4 +1,6 @@
-"""Decide, with what a decision needs beside the readings: the snapshot, and who holds the refs that are wanted."""
+"""Decide, with what a decision needs beside the readings: the snapshot, and who holds the refs that are
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,7 @@ class Decider:
             marked = {ref: view.entities[ref] for ref in wanted if ref in view.entities}
             holders = {ref: one for ref, one in holders.items() if ref not in view.entities}
             holders |= foreign_holders(marked, owner=owner, exists=visit.store.source_exists)
-        key = self._key(visit, reading, view, bundles, holders, owner)
+        key = self._key(visit, reading=reading, view=view, bundles=bundles, holders=holders, owner=owner)
         if memory.plan is not None and memory.plan_key == key and not memory.plan.conflicting:
             return Decision(plan=memory.plan, observed=(), stored=None, fresh=False)
 
@@ -112,7 +114,9 @@ class Decider:
                 if owner.owns(entity, exists=visit.store.source_exists)
             }
             if owner.target is not None:
-                holders = await self._holders(visit, prepared, view, client, owner, ours)
+                holders = await self._holders(
+                    visit, prepared, view=view, client=client, owner=owner, ours=ours
+                )
         if owner.target is not None:
             # Under External somebody else brings the entities in, so that holding them is no conflict.
             free = prepared.wanted_refs - set(holders) - set(ours or {})
@@ -131,7 +135,9 @@ class Decider:
             plan = await self._decide(prepared, replace(known, recovered=recovered), source)
         memory.holders = {ref: one for ref, one in holders.items() if one.source is None}
         memory.plan = plan
-        memory.plan_key = self._key(visit, reading, view, bundles, memory.holders, owner)
+        memory.plan_key = self._key(
+            visit, reading=reading, view=view, bundles=bundles, holders=memory.holders, owner=owner
+        )
         claimed = frozenset(plan.expected) if owner.target is not None else frozenset()
         self._claims.claim(uid, portal_url, claimed, source=source)
         return Decision(plan=plan, observed=observed, stored=stored, fresh=True)
@@ -163,6 +169,7 @@ class Decider:
         self,
         visit: Visit,
         prepared: Prepared,
+        *,
         view: PortalView,
         client: BackstageClient,
         owner: Owner,
@@ -186,6 +193,7 @@ class Decider:
     def _key(
         self,
         visit: Visit,
+        *,
         reading: Reading[TemplateList] | None,
         view: PortalView | None,
         bundles: Sequence[TemplateBundle],
@@ -206,7 +214,8 @@ class Decider:
             tuple(sorted((bundle.uid, bundle.generation) for bundle in bundles)),
             visit.source.annotations.get(APPROVE_REMOVAL),
             id(visit.memory.staleness),
-            # While something is stale, each reading may be the one that is not: ``generated-at`` is in no digest.
+            # While something is stale, each reading may be the one that is not: ``generated-at`` is in no
+            # digest.
             reading.serial
             if reading is not None and visit.memory.plan is not None and visit.memory.plan.stale
             else None,

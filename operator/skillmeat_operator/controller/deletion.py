@@ -1,6 +1,8 @@
-"""The end of a CatalogSource: its location and entities leave the portal before the object leaves the cluster.
+"""The end of a CatalogSource: its location and entities leave the portal before the object leaves the
+cluster.
 
-Order: delete the location → confirm → orphans by uid → snapshot → finalizer. The document is served until then.
+Order: delete the location → confirm → orphans by uid → snapshot → finalizer. The document is served until
+then.
 """
 
 from __future__ import annotations
@@ -119,6 +121,10 @@ class Deleter:
         if FINALIZER not in visit.source.finalizers:
             # Others hold the object, or nobody: there is nothing of ours to wait for.
             return
+        if visit.source.spec.deletion_policy is DeletionPolicy.RETAIN:
+            # The policy changed a moment before the deletion; the finalizer is from before.
+            await self._release(visit)
+            return
         target = await self._registered_target(visit)
         if visit.source.annotations.get(FORCE_DELETE) == "true":
             await self._forced(visit, target)
@@ -180,7 +186,9 @@ class Deleter:
                 await client.unregister(listed.id)
             if not ours.keys().isdisjoint(await client.locations()):
                 raise FailedError(_still_there())
-        elif not view.reads_entities:
+        elif not view.reads_entities or await client.entity_exists(location_ref(target)):
+            # What is not listed and has its entity all the same is hidden from a token that reads no
+            # locations.
             await self._prove_absence(client, target)
         owner = Owner(cluster_uid=self._cluster_uid, uid=visit.uid, target=target)
         left = (await client.view()).entities
@@ -190,7 +198,9 @@ class Deleter:
         logger.info("removed the location of %s/%s", visit.source.namespace, visit.source.name)
 
     async def _prove_absence(self, client: BackstageClient, target: str) -> None:
-        """A token that cannot read sees nothing: only a location that can be made and is then listed proves anything."""
+        """A token that cannot read sees nothing: only a location that can be made and is then listed proves
+        anything.
+        """
         made = await client.register(target)
         if made is None:
             raise FailedError(cannot_read("catalog.location.read"))

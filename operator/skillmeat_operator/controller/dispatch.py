@@ -1,4 +1,6 @@
-"""From what a watch or a list says to what is visited: level-triggered, and deaf to the operator's own writes."""
+"""From what a watch or a list says to what is visited: level-triggered, and deaf to the operator's own
+writes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from skillmeat_operator.controller.memory import SourceMemory
 from skillmeat_operator.controller.store import RawObject, Store, source_name
 from skillmeat_operator.domain.timings import Timings
 
-_WATCHED_ANNOTATIONS = (RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE_REMOVAL, FORCE_DELETE, MOVE_LOCATION)
+_WATCHED_ANNOTATIONS = (
+    RECONCILE_REQUESTED_AT,
+    FLUX_REQUESTED_AT,
+    APPROVE_REMOVAL,
+    FORCE_DELETE,
+    MOVE_LOCATION,
+)
 _REQUESTS = (RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT)
 
 
@@ -30,6 +38,7 @@ class Dispatcher:
         memories: dict[str, SourceMemory],
         add: Callable[[str, float], None],
         forget: Callable[[str], None],
+        interrupt: Callable[[str], None],
         clock: Callable[[], float],
         uniform: Callable[[float, float], float],
         timings: Timings,
@@ -38,6 +47,7 @@ class Dispatcher:
         self._memories = memories
         self._add = add
         self._forget = forget
+        self._interrupt = interrupt
         self._clock = clock
         self._uniform = uniform
         self._timings = timings
@@ -88,6 +98,9 @@ class Dispatcher:
                 memory.requests_seen[token] = now
         if len(memory.requests_seen) > 16:
             memory.requests_seen = dict(list(memory.requests_seen.items())[-8:])
+        if _forced(obj) and not _forced(before):
+            # Somebody who gives the portal five more seconds does not wait for what is still trying.
+            self._interrupt(uid)
         self._add(uid, 0.0)
 
     def _bundle_changed(self, before: RawObject | None, obj: RawObject) -> None:
@@ -102,6 +115,13 @@ class Dispatcher:
 
     def _source_of(self, bundle: RawObject) -> RawObject | None:
         return self._store.sources.find(bundle["metadata"].get("namespace", ""), source_name(bundle) or "")
+
+
+def _forced(obj: RawObject | None) -> bool:
+    """Whether an object is being deleted by force."""
+    if obj is None or obj["metadata"].get("deletionTimestamp") is None:
+        return False
+    return (obj["metadata"].get("annotations") or {}).get(FORCE_DELETE) == "true"
 
 
 def _matters(before: RawObject, after: RawObject) -> bool:

@@ -16,7 +16,9 @@ from skillmeat_operator.domain.plan import Plan
 async def verify_external(
     visit: Visit, plan: Plan, portal: PortalGathered, base: Outcome, *, judge: Callable[..., SideOutcome]
 ) -> Outcome:
-    """Look every accepted template up by its ref: present is that it exists, up to date the same bundle version."""
+    """Look every accepted template up by its ref: present is that it exists, up to date the same bundle
+    version.
+    """
     plan = replace(plan, publishable=True)
     base = replace(base, plan=plan)
     if portal.connection is None or portal.view is None:

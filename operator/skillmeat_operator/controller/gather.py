@@ -1,4 +1,6 @@
-"""Gather: read the source and the portal for one visit, through the shared readers. Each reading is complete or failed."""
+"""Gather: read the source and the portal for one visit, through the shared readers. Each reading is complete
+or failed.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,7 @@ class Gatherer:
         return PortalGathered(outcome=SideOutcome(), connection=connection, view=reading.get())
 
     def judge(self, visit: Visit, failure: Failure, *, secrets: str) -> SideOutcome:
-        """Whether a failure lasts: what needs a person, and what was seen twice or for longer than its grace."""
+        """Whether a failure lasts: it needs a person, or was seen twice or for longer than its grace."""
         match failure.kind:
             case FailureKind.TRANSIENT:
                 return SideOutcome(failure=failure)
@@ -149,7 +151,8 @@ class Gatherer:
         if memory.outcome is None or memory.outcome.source is None:
             bound = visit.began - self._timings.fresh_enough
         if latest is not None and latest.failure is not None:
-            # A changed spec or Secret tries again at once; the poller of a changed Secret is a new one anyway.
+            # A changed spec or Secret tries again at once; the poller of a changed Secret is a new one
+            # anyway.
             bound = max(bound, memory.spec_seen)
             refusal = memory.refusals.get(Side.SOURCE)
             if refusal is not None and refusal.secrets == connection.secrets:

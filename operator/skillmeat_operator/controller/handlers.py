@@ -67,8 +67,8 @@ def _register(
 class Watches:
     """kopf in a thread and an event loop of its own.
 
-    At its end kopf waits for every task of the loop it runs in, and then cancels it, whoever made it; it also takes
-    the process's signals where it can. In a thread of its own it has neither the tasks nor the signals.
+    At its end kopf waits for every task of the loop it runs in, and then cancels it, whoever made it; it also
+    takes the process's signals where it can. In a thread of its own it has neither the tasks nor the signals.
     """
 
     def __init__(self, handlers: kopf.OperatorRegistry, *, namespaces: tuple[str, ...]) -> None:

@@ -69,7 +69,8 @@ async def run_operator(config: OperatorConfig) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    # What is loaded by now stays; without it each collection would stop the loop for as long as a large body takes.
+    # What is loaded by now stays; without it each collection would stop the loop for as long as a large body
+    # takes.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     access = await find_access(
@@ -212,6 +213,7 @@ class Operator:
             memories=self._memories,
             add=self._add,
             forget=self._forget,
+            interrupt=self._queue.interrupt,
             clock=clock,
             uniform=uniform,
             timings=timings,
@@ -226,9 +228,7 @@ class Operator:
             timings=timings,
         )
         self._stop_asked = stop
-        self._handlers = registry(
-            self._dispatcher, self._lister.ask, loop=asyncio.get_running_loop()
-        )
+        self._handlers = registry(self._dispatcher, self._lister.ask, loop=asyncio.get_running_loop())
         add_login(self._handlers, access)
         provider = Documents(
             store=store, snapshots=snapshots, heads=snapshot_store, cluster_uid=cluster_uid, timings=timings
@@ -345,7 +345,9 @@ class Operator:
         ).target
 
     async def _sweep(self) -> None:
-        """Delete snapshots whose CatalogSource is gone, or has been made anew; one that cannot be read is left."""
+        """Delete snapshots whose CatalogSource is gone, or has been made anew; one that cannot be read is
+        left.
+        """
         for head in await self._snapshot_store.heads():
             if self._store.sources.get(head.uid) is not None:
                 continue

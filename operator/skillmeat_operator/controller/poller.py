@@ -1,13 +1,15 @@
 """One polite poller per server and credential (design, section 5, Shared poller).
 
-A poller owns the cadence: the shortest interval of its subscribers, with jitter. Each complete observation goes to all
-of them. What it reads, and with which credential, is the business of the function that the first subscriber brings.
+A poller owns the cadence: the shortest interval of its subscribers, with jitter. Each complete observation
+goes to all of them. What it reads, and with which credential, is the business of the function that the first
+subscriber brings.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -17,8 +19,12 @@ from skillmeat_operator.domain.failure import FailureKind
 from skillmeat_operator.domain.observation import TemplateList
 from skillmeat_operator.domain.timings import Timings
 
+logger = logging.getLogger(__name__)
+
 JITTER = 0.1
-"""Share of the interval by which polls are moved, and over which visits after an unchanged observation are spread."""
+"""Share of the interval by which polls are moved, and over which visits after an unchanged observation are
+spread.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ class Pollers:
     async def read(self, uid: str, *, not_before: float) -> Reading[TemplateList]:
         """A reading that began at ``not_before`` or later, made now if there is none.
 
-        A reading that the remote side asked to wait for is not made before that time: the last one is returned.
+        A reading that the remote side asked to wait for is not made before that time: the last one is
+        returned.
         """
         poll = self._poll_of(uid)
         if poll is None:
@@ -149,14 +156,23 @@ class Pollers:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(poll.wake.wait(), timeout=delay)
                 continue
-            reading = await poll.reader.get(not_before=self._clock())
+            try:
+                reading = await poll.reader.get(not_before=self._clock())
+            except Exception:
+                # A reading turns what a server does into a failure; what gets here is a defect, and must
+                # not end the polling.
+                logger.exception("a poll failed")
+                poll.due = self._clock() + poll.backoff.next()
+                continue
             self._take_in(poll, reading, asker=None)
 
     def _take_in(self, poll: _Poll, reading: Reading[TemplateList], *, asker: str | None) -> None:
-        """Plan the next reading, and tell the subscribers of this one; once for each reading, whoever comes first."""
+        """Plan the next reading, and tell the subscribers of this one; once for each reading, whoever comes
+        first.
+        """
         if reading is poll.taken_in:
             return
-        poll.taken_in = reading
+        before, poll.taken_in = poll.taken_in, reading
         interval = min(poll.intervals.values(), default=self._timings.backoff_longest)
         failure = reading.failure
         if failure is None:
@@ -167,8 +183,9 @@ class Pollers:
             poll.digest = value.digest
             poll.due = reading.began + interval * self._uniform(1 - JITTER, 1 + JITTER)
         else:
-            # Told once: a further failure of the same kind changes nothing but the age of the outage.
-            changed = True
+            # A further failure of the same kind changes nothing but the age of the outage.
+            last = before.failure if before is not None else None
+            changed = last is None or (last.kind, last.reason) != (failure.kind, failure.reason)
             if failure.kind is FailureKind.TRANSIENT:
                 delay = poll.backoff.next(at_least=failure.retry_after)
                 poll.due = self._clock() + delay

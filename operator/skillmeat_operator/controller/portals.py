@@ -17,8 +17,9 @@ class _Portal:
     reader: SharedReader[PortalView]
     backoff: Backoff
     users: set[str] = field(default_factory=set)
-    failing_since: float | None = None
     taken_in: Reading[PortalView] | None = None
+    retry_after_until: float = 0.0
+    """Before this moment the portal is not read again: it asked for that."""
 
 
 class Portals:
@@ -40,8 +41,14 @@ class Portals:
         self._key_of: dict[str, tuple[str, str]] = {}
 
     async def view(self, uid: str, connection: PortalConnection, *, not_before: float) -> Reading[PortalView]:
-        """A reading that began at ``not_before`` (monotonic seconds) or later."""
+        """A reading that began at ``not_before`` (monotonic seconds) or later.
+
+        Before the end of a time that the portal asked to wait for, the last reading is returned.
+        """
         portal = self._join(uid, connection)
+        latest = portal.reader.latest
+        if latest is not None and latest.failure is not None and self._clock() < portal.retry_after_until:
+            return latest
         reading = await portal.reader.get(not_before=not_before)
         self._take_in(portal, reading, asker=uid)
         return reading
@@ -52,13 +59,11 @@ class Portals:
         portal = self._portals.get(key) if key is not None else None
         if portal is None:
             return self._timings.backoff_first
-        taken = portal.taken_in
-        asked = taken.failure.retry_after if taken is not None and taken.failure is not None else None
         ceiling = min(
             self._timings.backoff_longest,
             self._timings.backoff_first * 2 ** min(max(portal.backoff.failures - 1, 0), 16),
         )
-        return max(self._uniform(ceiling / 4, ceiling), asked or 0.0)
+        return max(self._uniform(ceiling / 4, ceiling), portal.retry_after_until - self._clock())
 
     def leave(self, uid: str) -> None:
         """Forget a CatalogSource."""
@@ -92,6 +97,7 @@ class Portals:
         portal.taken_in = reading
         if reading.failure is not None:
             portal.backoff.next()
+            portal.retry_after_until = self._clock() + (reading.failure.retry_after or 0.0)
             return
         if portal.backoff.failures:
             portal.backoff.reset()

@@ -22,8 +22,9 @@ class _Entry:
 class WorkQueue:
     """Objects to visit, each with the earliest moment at which it is due.
 
-    Adding an object that is queued already moves it forward, never back. An object added while it is being visited is
-    visited again afterwards. At most half of the workers are busy with one bulkhead (a remote host) at a time.
+    Adding an object that is queued already moves it forward, never back. An object added while it is being
+    visited is visited again afterwards. At most half of the workers are busy with one bulkhead (a remote
+    host) at a time.
     """
 
     def __init__(
@@ -41,10 +42,9 @@ class WorkQueue:
         self._entries: dict[str, _Entry] = {}
         self._heap: list[tuple[float, int, str]] = []
         self._serial = itertools.count()
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._busy: Counter[str] = Counter()
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, uid: str, *, delay: float = 0.0) -> None:
         """Visit an object after ``delay`` seconds, or sooner if it is due sooner."""
@@ -61,15 +61,20 @@ class WorkQueue:
         """Drop an object that is gone."""
         self._entries.pop(uid, None)
 
+    def interrupt(self, uid: str) -> None:
+        """Cut a visit short at its next await; whoever asks for that adds the object again."""
+        task = self._running.get(uid)
+        if task is not None:
+            task.cancel()
+
     def __len__(self) -> int:
         return len(self._entries)
 
     def overdue(self) -> float:
         """Seconds by which the oldest due object is late; 0 where nothing is due."""
         now = self._clock()
-        return max(
-            (now - entry.due for uid, entry in self._entries.items() if uid not in self._running), default=0.0
-        )
+        waiting = (now - entry.due for uid, entry in self._entries.items() if uid not in self._running)
+        return max(0.0, max(waiting, default=0.0))
 
     async def run(self) -> None:
         """Hand out visits until cancelled; a cancelled queue waits for nothing."""
@@ -82,9 +87,10 @@ class WorkQueue:
                 except TimeoutError:
                     continue
         finally:
-            for task in self._tasks:
+            tasks = tuple(self._running.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start_due(self) -> float | None:
         """Start every visit that is due and allowed; returns the seconds until the next one is due."""
@@ -116,22 +122,24 @@ class WorkQueue:
 
     def _start(self, uid: str) -> None:
         bulkhead = self._bulkhead(uid)
-        self._running.add(uid)
         if bulkhead is not None:
             self._busy[bulkhead] += 1
-        task = asyncio.create_task(self._run_one(uid, bulkhead), name=f"visit-{uid}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.create_task(self._run_one(uid), name=f"visit-{uid}")
+        self._running[uid] = task
+        # A task that is cancelled before its first step runs no line of its own, not even a ``finally``.
+        task.add_done_callback(lambda _: self._ended(uid, bulkhead))
 
-    async def _run_one(self, uid: str, bulkhead: str | None) -> None:
+    async def _run_one(self, uid: str) -> None:
         try:
             await self._visit(uid)
         except Exception:
-            # A visit handles its own failures; what gets here is a defect, and must not end the other objects' visits.
+            # A visit handles its own failures; what gets here is a defect, and must not end the other
+            # objects' visits.
             logger.exception("visit of %s failed", uid)
             self.add(uid, delay=30.0)
-        finally:
-            self._running.discard(uid)
-            if bulkhead is not None:
-                self._busy[bulkhead] -= 1
-            self._wake.set()
+
+    def _ended(self, uid: str, bulkhead: str | None) -> None:
+        del self._running[uid]
+        if bulkhead is not None:
+            self._busy[bulkhead] -= 1
+        self._wake.set()

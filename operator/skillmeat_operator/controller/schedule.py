@@ -88,7 +88,9 @@ class Scheduler:
             self._add(uid, self._timings.backoff_first)
 
     def _leftovers(self, visit: Visit, outcome: Outcome, now: float) -> None:
-        """Removed entities stay visible until the catalog sweeps them; somebody may wait to hear that they are gone."""
+        """Removed entities stay visible until the catalog sweeps them; somebody may wait to hear that they
+        are gone.
+        """
         memory, state = visit.memory, outcome.state
         if state is None or not state.leftovers:
             memory.leftovers_since = None

@@ -1,4 +1,6 @@
-"""One reading for all who want it: callers that ask while a reading is under way share the next or the current one."""
+"""One reading for all who want it: callers that ask while a reading is under way share the next or the
+current one.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ class SharedReader(Generic[T]):
         return self._latest
 
     async def get(self, *, not_before: float) -> Reading[T]:
-        """A reading that began at ``not_before`` (monotonic seconds) or later."""
+        """A reading that began at ``not_before`` (monotonic seconds) or later; the future counts as now."""
+        not_before = min(not_before, self._clock())
         while True:
             if self._latest is not None and self._latest.began >= not_before:
                 return self._latest
@@ -64,7 +67,9 @@ class SharedReader(Generic[T]):
             await asyncio.shield(self._current)
 
     def replace(self, read: Callable[[], Awaitable[T]]) -> None:
-        """Use another way to read from the next reading on (a rebuilt client for the same server and credential)."""
+        """Use another way to read from the next reading on (a rebuilt client for the same server and
+        credential).
+        """
         self._read = read
 
     async def _run(self, began: float) -> Reading[T]:

@@ -34,7 +34,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a snapshot says, apart from losses that have aged out: equal means that nothing has to be written."""
+    """What a snapshot says, apart from losses that aged out: equal means that nothing has to be written."""
 
     fingerprint: str
     tombstones: frozenset[str]
@@ -61,7 +61,8 @@ class Snapshots:
         return self._kept.get(uid)
 
     async def load(self, uid: str) -> Kept | None:
-        """The snapshot from memory or, once after a start, from the cluster; None where there is none that fits.
+        """The snapshot from memory or, once after a start, from the cluster; None where there is none that
+        fits.
 
         Raises:
             KubernetesError: the API server cannot be read.
@@ -83,7 +84,8 @@ class Snapshots:
         return self._kept.get(uid)
 
     async def check(self, uid: str) -> None:
-        """Notice that somebody else deleted or replaced the head; the next :meth:`load` reads the cluster again.
+        """Notice that somebody else deleted or replaced the head; the next :meth:`load` reads the cluster
+        again.
 
         Raises:
             KubernetesError: the API server cannot be read.
@@ -158,7 +160,8 @@ class Snapshots:
         try:
             stored = await self._store.write_head(head)
         except ConflictError:
-            # Somebody else wrote: what memory has is not what the cluster has, so the next visit reads it anew.
+            # Somebody else wrote: what memory has is not what the cluster has, so the next visit reads it
+            # anew.
             self.forget(uid)
             raise
         self._versions[uid] = stored.resource_version
@@ -228,7 +231,7 @@ def stored_form(
 
 
 def nothing_new(stored: object, wanted: Stored) -> bool:
-    """Whether a snapshot says already what is wanted; tombstones that aged out may stay until the next write."""
+    """Whether a snapshot says what is wanted; tombstones that aged out may stay until the next write."""
     return (
         isinstance(stored, Stored)
         and stored.fingerprint == wanted.fingerprint

@@ -1,7 +1,7 @@
 """The objects of both kinds as last seen: what kopf's watches bring, and what a full list says is gone.
 
-kopf reports no deletion for what vanished while a watch was interrupted, so a full list drops it (design, section 3,
-Gate). Nothing is decided before both kinds were listed once in full.
+kopf reports no deletion for what vanished while a watch was interrupted, so a full list drops it (design,
+section 3, Gate). Nothing is decided before both kinds were listed once in full.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class ObjectStore:
         return self._by_uid.get(uid) if uid is not None else None
 
     def put(self, obj: RawObject) -> RawObject | None:
-        """Take in an object unless a newer form of it is known; returns the form before, or None if it is new."""
+        """Take in an object unless a newer form of it is known; returns the form before, or None if it is
+        new.
+        """
         metadata = obj["metadata"]
         uid = metadata["uid"]
         before = self._by_uid.get(uid)
@@ -127,5 +129,7 @@ def _version(obj: RawObject) -> int:
 
 
 def _number(version: str) -> int:
-    """Resource versions of one resource compare as numbers (Kubernetes KEP-5504; all known servers did before)."""
+    """Resource versions of one resource compare as numbers (Kubernetes KEP-5504; all known servers did
+    before).
+    """
     return int(version) if version.isdigit() else 0

@@ -243,7 +243,9 @@ class SourceReconciler:
         )
 
     async def _publish(self, visit: Visit, decision: Decision, target: str) -> bool:
-        """Store and serve the plan if it says anything that the snapshot does not; True if the document changed."""
+        """Store and serve the plan if it says anything that the snapshot does not; True if the document
+        changed.
+        """
         source, memory, plan = visit.source, visit.memory, decision.plan
         spec = spec_hash(source.spec)
         wanted = stored_form(
@@ -274,7 +276,10 @@ class SourceReconciler:
         if before is None or seen is None or before.target is None or None in (before.url, seen.url):
             return
         if before.url != seen.url:
-            said = f"the location {before.target} stays in the former portal {before.url}: remove it there by hand"
+            said = (
+                f"the location {before.target} stays in the former portal {before.url}: "
+                "remove it there by hand"
+            )
             await self._writer.event(visit.raw, EventType.WARNING, Reason.LOCATION_LEFT_BEHIND, said)
 
     def _filter_support(self, visit: Visit, gathered: SourceGathered, base: Outcome) -> Outcome:
@@ -288,8 +293,8 @@ class SourceReconciler:
             side=Side.SOURCE,
             kind=FailureKind.CONFIGURATION,
             reason=Reason.FILTER_UNSUPPORTED,
-            message="spec.filters uses bundleStatuses, and the server does not tell the status of its bundles: "
-            "remove bundleStatuses, or let the token read SkillMeat's bundles",
+            message="spec.filters uses bundleStatuses, and the server does not tell the status of its "
+            "bundles: remove bundleStatuses, or let the token read SkillMeat's bundles",
         )
         return replace(base, source=SideOutcome(failure=failure, stalled=True))
 
@@ -298,10 +303,7 @@ class SourceReconciler:
         kept = await self._snapshots.load(visit.uid)
         ready = find(source.status.conditions, ConditionType.READY)
         before = ready is not None and ready.observed_generation == source.generation
-        if kept is not None:
-            settled = kept.head.spec_hash == spec_hash(source.spec)
-        else:
-            settled = before
+        settled = kept.head.spec_hash == spec_hash(source.spec) if kept is not None else before
         await self._write(visit, lambda fresh: suspended(fresh, settled=settled, now=self._now()))
         self._scheduler.rest(visit.uid)
 

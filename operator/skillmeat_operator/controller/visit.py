@@ -8,11 +8,13 @@ from skillmeat_operator.api.catalog_source import CatalogSource
 from skillmeat_operator.api.names import FLUX_REQUESTED_AT, RECONCILE_REQUESTED_AT
 from skillmeat_operator.controller.memory import SourceMemory
 from skillmeat_operator.controller.store import RawObject, Store
-from skillmeat_operator.domain.summary import printable_token
+from skillmeat_operator.domain.status_facts import printable_token
 
 
 class SupersededError(Exception):
-    """The object changed under the visit: what was found out is about the past, and the next visit does better."""
+    """The object changed under the visit: what was found out is about the past, and the next visit does
+    better.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class ObjectWriter:
-    """Writes the status of both kinds if it differs; the store learns of it at once, before the watch does."""
+    """Writes the status of both kinds if it differs; the store learns of it at once, before the watch."""
 
     def __init__(
         self,

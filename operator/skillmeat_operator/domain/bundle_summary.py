@@ -11,11 +11,12 @@ from skillmeat_operator.domain.candidates import Candidate, Fate
 from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
 from skillmeat_operator.domain.declarations import Declaration, Match, declaration_hash
 from skillmeat_operator.domain.grammar import printable
+from skillmeat_operator.domain.moments import read_moment
 from skillmeat_operator.domain.outcome import Outcome
-from skillmeat_operator.domain.plan import Plan, Refusal
-from skillmeat_operator.domain.problems import missing_with_reason, refusal_message
+from skillmeat_operator.domain.plan import Plan
+from skillmeat_operator.domain.problems import explanation, refusal_message
 from skillmeat_operator.domain.snapshot import HeldReason, Record
-from skillmeat_operator.domain.summary import freeze
+from skillmeat_operator.domain.summary import SUSPENDED_MESSAGE, freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class _Derivation:
         self.record: Record | None = (
             self.plan.by_key.get(key) if self.plan is not None and key is not None else None
         )
-        self.candidate: Candidate | None = self._candidate(key)
+        self.candidate: Candidate | None = (
+            self.plan.prepared.by_key.get(key) if self.plan is not None and key is not None else None
+        )
 
     def status(self) -> TemplateBundleStatus:
         self._decide()
@@ -72,8 +75,7 @@ class _Derivation:
     def _decide(self) -> None:
         bundle, plan, declaration = self.bundle, self.plan, self.declaration
         if bundle.spec.suspend:
-            settled = self.record is not None and self.record.declaration_hash == declaration_hash(bundle)
-            freeze(self.conditions, settled=settled or self._frozen_already())
+            freeze(self.conditions, settled=self._settled())
             return
         if not self.context.source_exists:
             self._awaited(
@@ -86,7 +88,7 @@ class _Derivation:
         if plan is None or declaration is None:
             self._source_not_ready()
             return
-        if self.candidate is not None and plan is not None:
+        if self.candidate is not None:
             self._stale(self.candidate)
         match declaration.match:
             case Match.INVALID:
@@ -96,12 +98,18 @@ class _Derivation:
                 self._fail(Reason.INVALID_SPEC, message, stalled=True)
             case Match.AMBIGUOUS:
                 ids = ", ".join(printable(one) for one in declaration.candidates[:5])
-                message = f"{len(declaration.candidates)} bundles have this name: name one by spec.bundleRef.id ({ids})"
+                message = (
+                    f"{len(declaration.candidates)} bundles have this name: "
+                    f"name one by spec.bundleRef.id ({ids})"
+                )
                 self.conditions.set(ConditionType.RESOLVED, FALSE, Reason.AMBIGUOUS_BUNDLE, message)
                 self._fail(Reason.AMBIGUOUS_BUNDLE, message, stalled=True)
             case Match.DUPLICATE:
                 self._resolved()
-                message = f"TemplateBundle {declaration.elder} is older and declares the same bundle: delete one of the two"
+                message = (
+                    f"TemplateBundle {declaration.elder} is older and declares the same bundle: "
+                    "delete one of the two"
+                )
                 self._fail(Reason.DUPLICATE_DECLARATION, message, stalled=True)
             case Match.NOT_FOUND:
                 self._not_found()
@@ -132,7 +140,7 @@ class _Derivation:
                 Reason.OUTSIDE_RANGE,
                 f"{_version(candidate)} is outside the range",
             )
-        refusal = self._refusal()
+        refusal = plan.refusals.get(candidate.key)
         if candidate.fate is Fate.UNSELECTED:
             message = (
                 "the bundle is in the source, but spec.filters of the CatalogSource leaves it out: "
@@ -148,8 +156,8 @@ class _Derivation:
             self._fail(reason, message, stalled=True)
         elif candidate.fate is Fate.OUTSIDE_RANGE and self.record is None:
             message = (
-                f"the source has {_version(candidate)}, which is outside the range, and no accepted version was "
-                "published before: widen spec.version, or wait for an accepted version"
+                f"the source has {_version(candidate)}, which is outside the range, and no accepted version "
+                "was published before: widen spec.version, or wait for an accepted version"
             )
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.OUTSIDE_RANGE, message)
             self._fail(Reason.OUTSIDE_RANGE, message, stalled=True)
@@ -163,8 +171,8 @@ class _Derivation:
         if state is None:
             self._source_not_ready()
             return
-        leftover = [ref for ref in state.leftovers if ref == self.bundle.status.entity_ref]
-        if leftover:
+        former = self.bundle.status.entity_ref
+        if former is not None and state.still_shows(former):
             message = "taken out of the document; the catalog removes it within a minute"
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
             self._fail(Reason.PROGRESSING, message, stalled=False)
@@ -196,7 +204,7 @@ class _Derivation:
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
             self._fail(Reason.PROGRESSING, message, stalled=False)
         else:
-            finding = missing_with_reason(outcome).get(record.ref)
+            finding = explanation(outcome, record.ref)
             reason = finding.reason if finding is not None else Reason.NOT_YET_PROCESSED
             message = (
                 finding.message if finding is not None else "published, but the portal does not show it yet"
@@ -215,7 +223,10 @@ class _Derivation:
             self._ready(Reason.SUCCEEDED, "published and verified in the catalog")
 
     def _not_found(self) -> None:
-        message = "the source has no such bundle with an enabled template: correct spec.bundleRef, or enable it in SkillMeat"
+        message = (
+            "the source has no such bundle with an enabled template: "
+            "correct spec.bundleRef, or enable it in SkillMeat"
+        )
         held = " (it stays published while its removal is held)" if self.record is not None else ""
         self._awaited(Reason.BUNDLE_NOT_FOUND, message + held, confirmed=self.context.read_again)
 
@@ -225,37 +236,47 @@ class _Derivation:
         resolved = self.conditions.current(ConditionType.RESOLVED)
         since = resolved.last_transition_time if resolved is not None else self.context.now
         before = find(self.bundle.status.conditions, ConditionType.STALLED)
-        already = before is not None and before.reason == reason
+        already = (
+            before is not None
+            and before.reason == reason
+            and before.observed_generation == self.bundle.generation
+        )
         late = self.context.now - since >= self.context.grace
         self._fail(reason, message, stalled=already or (late and confirmed))
 
     def _source_not_ready(self) -> None:
-        if ready_for(self.bundle.status.conditions, self.bundle.generation):
+        """The decision needs a read that has not happened: Ready keeps its value of this generation."""
+        ready = find(self.bundle.status.conditions, ConditionType.READY)
+        known = ready is not None and ready.observed_generation == self.bundle.generation
+        name = self.bundle.spec.source_ref.name
+        if ready is not None and ready.reason == Reason.SOURCE_NOT_FOUND:
+            # It has come meanwhile.
+            known = False
+            self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
+        if ready is not None and known and ready.status is TRUE:
             self.conditions.at_rest()
             return
-        ready = find(self.bundle.status.conditions, ConditionType.READY)
-        if (
-            ready is not None
-            and ready.observed_generation == self.bundle.generation
-            and ready.status is FALSE
-        ):
+        if ready is not None and known and ready.status is FALSE:
+            self.conditions.working(ready.reason, ready.message)
             return
-        name = self.bundle.spec.source_ref.name
         self._fail(
             Reason.SOURCE_NOT_READY,
             f"CatalogSource {name} has not been read or verified since this was changed: see its conditions",
             stalled=False,
         )
 
-    def _frozen_already(self) -> bool:
-        """Whether this generation was found suspended before: it stays as it was written then."""
+    def _settled(self) -> bool:
+        """Whether the spec of a suspended bundle, ``suspend`` aside, is the one that was settled last."""
+        if self.record is not None and self.record.declaration_hash == declaration_hash(self.bundle):
+            return True
         ready = find(self.bundle.status.conditions, ConditionType.READY)
-        return (
-            ready is not None
-            and ready.observed_generation == self.bundle.generation
-            and ready.message.startswith("suspended")
-            and ready.reason != Reason.SUSPENDED
-        )
+        if ready is None or ready.reason == Reason.SUSPENDED:
+            return False
+        if not self.bundle.spec.publish and ready.reason == Reason.HELD_BACK:
+            # What is not published has no record; nothing else in its spec has a say.
+            return True
+        # This generation was found suspended before: it stays as it was written then.
+        return ready.observed_generation == self.bundle.generation and ready.message == SUSPENDED_MESSAGE
 
     def _resolved(self) -> None:
         self.conditions.set(ConditionType.RESOLVED, TRUE, Reason.SUCCEEDED, "found in its source")
@@ -287,28 +308,11 @@ class _Derivation:
             self.conditions.working(reason, message)
 
     def _declaration(self) -> Declaration | None:
+        """What was decided about this very spec."""
         if self.plan is None:
             return None
-        everything = self.plan.prepared.declarations.all
-        return next(
-            (
-                one
-                for one in everything
-                if one.bundle.uid == self.bundle.uid and one.bundle.generation == self.bundle.generation
-            ),
-            None,
-        )
-
-    def _candidate(self, key: str | None) -> Candidate | None:
-        if self.plan is None or key is None:
-            return None
-        return next((one for one in self.plan.prepared.candidates if one.key == key), None)
-
-    def _refusal(self) -> Refusal | None:
-        if self.plan is None or self.candidate is None:
-            return None
-        everything = (*self.plan.invalid, *self.plan.conflicting)
-        return next((one for one in everything if one.candidate is self.candidate), None)
+        found = self.plan.prepared.declarations.by_uid.get(self.bundle.uid)
+        return found if found is not None and found.bundle.generation == self.bundle.generation else None
 
     def _waits_for_counts(self) -> bool:
         """Facts of the catalog are written when it has caught up, like the counts of the source."""
@@ -319,10 +323,10 @@ class _Derivation:
         record = self.record
         if record is None or self.declaration is None or self.declaration.match is Match.DUPLICATE:
             candidate = self.candidate
-            leftover = self.bundle.status.entity_ref if state is not None and state.leftovers else None
-            present = state is not None and leftover in state.leftovers
+            former = self.bundle.status.entity_ref
+            present = former is not None and state is not None and state.still_shows(former)
             return {
-                "entity_ref": leftover if present else None,
+                "entity_ref": former if present else None,
                 "bundle_id": None,
                 "bundle_version": None,
                 "generated_at": None,
@@ -334,12 +338,11 @@ class _Derivation:
             }
         candidate = self.candidate
         available = candidate.version if candidate is not None else None
-        built = datetime.fromisoformat(record.generated_at) if record.generated_at is not None else None
         return {
             "entity_ref": record.ref,
             "bundle_id": printable(record.bundle_id) if record.bundle_id is not None else None,
             "bundle_version": printable(record.bundle_version) if record.bundle_version is not None else None,
-            "generated_at": built,
+            "generated_at": read_moment(record.generated_at),
             "available_version": printable(available)
             if available and available != record.bundle_version
             else None,

@@ -1,11 +1,12 @@
-"""From observed elements to candidates: what each of them would be in the catalog, or why it is not going there."""
+"""From observed elements to candidates: what each would be in the catalog, or why it is not going there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from skillmeat_operator.api.catalog_source import CatalogSourceSpec
 from skillmeat_operator.api.names import TEMPLATE_STALE
@@ -15,11 +16,18 @@ from skillmeat_operator.domain import declarations
 from skillmeat_operator.domain.declarations import BundleIdentity, Declaration, Declarations, Match
 from skillmeat_operator.domain.entity import annotation, bundle_id, bundle_version, entity_ref, generated_at
 from skillmeat_operator.domain.filters import select
+from skillmeat_operator.domain.grammar import is_entity_ref
 from skillmeat_operator.domain.normalise import NormaliseContext, apply_overrides, normalise
 from skillmeat_operator.domain.observation import Json, StalenessReading
 from skillmeat_operator.domain.rules import Violation, is_template, violations
 from skillmeat_operator.domain.snapshot import Record, SourceFacts
 from skillmeat_operator.domain.staleness import is_stale
+
+_NO_TEMPLATE: Final = Violation(
+    field="kind",
+    message="the list's element is no Template of scaffolder.backstage.io/v1beta3; correct it in SkillMeat.",
+    repairable=False,
+)
 
 
 class Fate(StrEnum):
@@ -51,8 +59,9 @@ class Candidate:
     version: str | None
     fate: Fate
     entity: Json | None = None
-    """Normalised, with defaults and overrides, not sealed; None unless it could be made."""
+    """Normalised, with defaults and overrides, not sealed; None unless Backstage would take it."""
     ref: str | None = None
+    """Ref that it has or would have; None where that is not known."""
     violations: tuple[Violation, ...] = ()
     declaration: Declaration | None = None
     stale: bool | None = None
@@ -65,8 +74,15 @@ class Prepared:
     """All candidates of one observation."""
 
     candidates: tuple[Candidate, ...]
+    """In list order."""
     declarations: Declarations
     observed_keys: frozenset[str]
+    """Keys of all bundles of the observation."""
+    by_key: Mapping[str, Candidate] = field(init=False, repr=False, compare=False)
+    """The first candidate of each bundle."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_key", {one.key: one for one in reversed(self.candidates)})
 
     @property
     def wanted_refs(self) -> frozenset[str]:
@@ -102,7 +118,7 @@ def prepare(
         for key, record in records.items()
         if key not in observed
     ]
-    matched = declarations.match(bundles, [*identities, *remembered])
+    matched = declarations.match(bundles, identities, remembered=remembered)
     candidates = tuple(
         _candidate(
             element,
@@ -146,14 +162,12 @@ def source_facts(element: Json) -> SourceFacts:
     )
 
 
-def still_wanted(
-    record: Record, declaration: Declaration | None, *, spec: CatalogSourceSpec, bundle_status: str | None
-) -> bool:
-    """Whether the current spec and TemplateBundles would publish a record whose bundle is gone from the source."""
+def still_wanted(record: Record, declaration: Declaration | None, *, spec: CatalogSourceSpec) -> bool:
+    """Whether the current spec and TemplateBundles would publish a record whose bundle the source lost."""
     if not select(
         spec.filters,
         record.facts.as_element(),
-        bundle_status=bundle_status or record.bundle_status,
+        bundle_status=record.bundle_status,
         published=True,
     ):
         return False
@@ -175,58 +189,37 @@ def _candidate(
     staleness: StalenessReading | None,
     generated: Mapping[str, datetime],
 ) -> Candidate:
-    facts = source_facts(element)
-    if not is_template(element):
-        return Candidate(
-            key=identity.key,
-            facts=facts,
-            bundle_id=identity.bundle_id,
-            version=None,
-            fate=Fate.INVALID,
-            declaration=declaration,
-            violations=(
-                Violation(
-                    field="kind",
-                    message="the list's element is no Template of scaffolder.backstage.io/v1beta3; correct it in SkillMeat",
-                    repairable=False,
-                ),
-            ),
-        )
+    root: Mapping[str, Json] = element if isinstance(element, Mapping) else {}
     page = staleness.bundles.get(identity.bundle_id or "") if staleness is not None else None
     status = page.status if page is not None else None
     if status is None and record is not None:
         status = record.bundle_status
-    built = generated.get(identity.bundle_id or "") or generated_at(element)
-    stale = is_stale(annotation=annotation(element, TEMPLATE_STALE), generated_at=built, facts=page)
-    version = bundle_version(element)
-    selected = select(spec.filters, element, bundle_status=status, published=record is not None)
+    built = generated.get(identity.bundle_id or "") or generated_at(root)
+    version = bundle_version(root)
+    selected = select(spec.filters, root, bundle_status=status, published=record is not None)
     if spec.publish_policy is PublishPolicy.DECLARED and declaration is None:
         selected = False
+    fate = _wish(declaration, version) if selected else Fate.UNSELECTED
 
     entity: Json | None = None
     ref: str | None = None
     broken: tuple[Violation, ...] = ()
-    if not selected:
-        fate = Fate.UNSELECTED
-    elif declaration is not None and not declaration.publishes:
-        fate = Fate.UNPUBLISHED
-    elif declaration is not None and declaration.bundle.spec.suspend:
-        fate = Fate.SUSPENDED
-    elif declaration is not None and not _accepts(declaration, version):
-        fate = Fate.OUTSIDE_RANGE
-    else:
-        fate = Fate.READY
     if fate in {Fate.READY, Fate.SUSPENDED}:
-        entity = normalise(element, context=context)
-        if declaration is not None:
-            entity = apply_overrides(entity, declaration.bundle.spec.overrides)
-        broken = violations(entity)
-        ref = entity_ref(entity) if not broken else None
-        if broken and fate is Fate.READY:
-            fate, entity = Fate.INVALID, None
+        if is_template(element):
+            entity = normalise(element, context=context)
+            if declaration is not None:
+                entity = apply_overrides(entity, declaration.bundle.spec.overrides)
+            broken = violations(entity)
+            ref = entity_ref(entity)
+        else:
+            broken = (_NO_TEMPLATE,)
+        if broken:
+            entity = None
+            ref = ref if is_entity_ref(ref) else None
+            fate = Fate.INVALID if fate is Fate.READY else fate
     return Candidate(
         key=identity.key,
-        facts=facts,
+        facts=source_facts(element),
         bundle_id=identity.bundle_id,
         version=version,
         fate=fate,
@@ -234,9 +227,20 @@ def _candidate(
         ref=ref,
         violations=broken,
         declaration=declaration,
-        stale=stale,
+        stale=is_stale(annotation=annotation(root, TEMPLATE_STALE), generated_at=built, facts=page),
         bundle_status=status,
     )
+
+
+def _wish(declaration: Declaration | None, version: str | None) -> Fate:
+    """What the TemplateBundle of a selected element wants, before the element itself is looked at."""
+    if declaration is None:
+        return Fate.READY
+    if not declaration.publishes:
+        return Fate.UNPUBLISHED
+    if declaration.bundle.spec.suspend:
+        return Fate.SUSPENDED
+    return Fate.READY if _accepts(declaration, version) else Fate.OUTSIDE_RANGE
 
 
 def _accepts(declaration: Declaration, version: str | None) -> bool:

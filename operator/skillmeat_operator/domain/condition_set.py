@@ -13,8 +13,8 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 class ConditionSet:
     """The conditions of one object while its status is derived.
 
-    Starts from the previous conditions. Every condition that stays gets the current generation, since a Ready=True
-    beside a condition of an older generation breaks Flux's rules (``facts/gitops.md``).
+    Starts from the previous conditions. Every condition that stays gets the current generation, since a
+    Ready=True beside a condition of an older generation breaks Flux's rules (``facts/gitops.md``).
     """
 
     def __init__(self, previous: Sequence[Condition], *, generation: int, now: datetime) -> None:

@@ -42,8 +42,8 @@ def publication(
     ):
         return _refused(
             Reason.NAMESPACE_NOT_ALLOWED,
-            f"catalog namespace {backstage.catalog_namespace} is not among the operator's --allowed-catalog-namespaces: "
-            "choose another spec.backstage.catalogNamespace, or add it there",
+            f"catalog namespace {backstage.catalog_namespace} is not among the operator's "
+            "--allowed-catalog-namespaces: choose another spec.backstage.catalogNamespace, or add it there",
         )
     if backstage.ingestion is Ingestion.EXTERNAL:
         return Publication()
@@ -56,8 +56,8 @@ def publication(
     if not fits_index(where):
         return _refused(
             Reason.TARGET_TOO_LONG,
-            f"the URL of the document has {len(where)} characters, and the portal indexes {MAX_TARGET - 4} at most: "
-            "shorten --public-url, or the namespace or name of the CatalogSource",
+            f"the URL of the document has {len(where)} characters, and the portal indexes {MAX_TARGET - 4} "
+            "at most: shorten --public-url, or the namespace or name of the CatalogSource",
         )
     return Publication(target=where)
 

@@ -1,10 +1,11 @@
 """Has the catalog caught up with what is published, and when is it looked at or told to read again.
 
-Refresh is driven by what the catalog shows, not by "we changed something" (design, section 3, Refresh and verify).
+Refresh is driven by what the catalog shows, not by "we changed something" (design, section 3).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class CatalogState:
     """Leftovers the catalog has marked as orphans and will not remove itself: uid by ref."""
     uids: Mapping[str, str]
     """Uid by ref of what is shown."""
+
+    def still_shows(self, ref: str) -> bool:
+        """Whether a ref is one of the leftovers."""
+        position = bisect_left(self.leftovers, ref)
+        return position < len(self.leftovers) and self.leftovers[position] == ref
 
     @property
     def converged(self) -> bool:
@@ -65,7 +71,7 @@ def compare(
 
 @dataclass(slots=True)
 class Convergence:
-    """Memory of one published set on its way into the catalog; all moments are of one monotonic clock, in seconds."""
+    """Memory of one published set on its way into the catalog; all moments are monotonic seconds."""
 
     began: float
     """When the set was published, or first found not to match."""

@@ -61,6 +61,11 @@ class Declarations:
     all: tuple[Declaration, ...]
     by_key: Mapping[str, Declaration] = field(default_factory=dict)
     """The one that has the say, by key of the bundle."""
+    by_uid: Mapping[str, Declaration] = field(init=False, repr=False, compare=False)
+    """By UID of the TemplateBundle."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_uid", {one.bundle.uid: one for one in self.all})
 
 
 def declaration_hash(bundle: TemplateBundle) -> str:
@@ -74,18 +79,31 @@ def bare_bundle_id(text: str) -> str:
     return text.removeprefix("bundle:")
 
 
-def match(bundles: Sequence[TemplateBundle], identities: Sequence[BundleIdentity]) -> Declarations:
-    """Match TemplateBundles with the bundles that were observed or are still published.
+def match(
+    bundles: Sequence[TemplateBundle],
+    observed: Sequence[BundleIdentity],
+    *,
+    remembered: Sequence[BundleIdentity] = (),
+) -> Declarations:
+    """Match TemplateBundles with bundles.
 
     The oldest of several TemplateBundles for one bundle wins (age, then UID).
+
+    Args:
+        bundles: in any order.
+        observed: bundles of the source, in list order.
+        remembered: bundles that are published and gone from the source. A name means one of these only where
+            the source has none of that name: a bundle that was made anew is no second one.
     """
     by_id: dict[str, BundleIdentity] = {}
     by_title: dict[str, dict[str, BundleIdentity]] = {}
-    for identity in identities:
-        if identity.bundle_id is not None:
-            by_id.setdefault(identity.bundle_id, identity)
-        if identity.title is not None:
-            by_title.setdefault(identity.title, {}).setdefault(identity.key, identity)
+    for identities in (observed, remembered):
+        taken = frozenset(by_title)
+        for identity in identities:
+            if identity.bundle_id is not None:
+                by_id.setdefault(identity.bundle_id, identity)
+            if identity.title is not None and identity.title not in taken:
+                by_title.setdefault(identity.title, {}).setdefault(identity.key, identity)
     declarations: list[Declaration] = []
     deciding: dict[str, Declaration] = {}
     for bundle in sorted(bundles, key=lambda one: (one.created, one.uid)):

@@ -84,12 +84,14 @@ def _refusal(dry_run: DryRun, target: str) -> Finding:
     if dry_run.host_not_allowed:
         return Finding(
             Reason.HOST_NOT_ALLOWED,
-            f"the portal may not read from {host}: add `- host: {host}` to backend.reading.allow in its app-config",
+            f"the portal may not read from {host}: add `- host: {host}` to backend.reading.allow in its "
+            "app-config",
         )
     if dry_run.unreachable:
         return Finding(
             Reason.DOCUMENT_REFUSED,
-            f"the portal cannot read the document at {host}: check that --public-url is reachable from the portal",
+            f"the portal cannot read the document at {host}: check that --public-url is reachable from the "
+            "portal",
         )
     return Finding(
         Reason.DOCUMENT_REFUSED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from skillmeat_operator.api.names import (
@@ -16,6 +16,7 @@ from skillmeat_operator.api.names import (
     TEMPLATE_STALE,
 )
 from skillmeat_operator.domain.grammar import is_bundle_id, is_entity_ref, is_version, printable
+from skillmeat_operator.domain.moments import read_moment
 from skillmeat_operator.domain.observation import Json
 
 __all__ = [
@@ -40,7 +41,6 @@ UNHASHED_ANNOTATIONS: Final = frozenset({CONTENT_HASH, GENERATED_AT, TEMPLATE_ST
 """Annotations that the content hash leaves out: itself, and two that move while the content stays."""
 
 _DEFAULT_NAMESPACE: Final = "default"
-_TIMESTAMP_MAX_LENGTH: Final = 64
 
 
 def canonical_json(value: Json) -> bytes:
@@ -169,11 +169,4 @@ def bundle_version(entity: Mapping[str, Json]) -> str | None:
 
 def generated_at(entity: Mapping[str, Json]) -> datetime | None:
     """Return when the source generated the entity, in UTC; one without offset is UTC, None is unreadable."""
-    value = annotation(entity, GENERATED_AT)
-    if value is None or len(value) > _TIMESTAMP_MAX_LENGTH:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return read_moment(annotation(entity, GENERATED_AT))

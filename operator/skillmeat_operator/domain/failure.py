@@ -15,8 +15,9 @@ class FailureKind(StrEnum):
     """Retried with backoff: refused connection, time-out, 429, 5xx, an answer that is no complete list."""
     CREDENTIAL = "Credential"
     """401, 403 or a token that cannot read: counts once it was seen twice with the same Secret."""
-    SECRET = "Secret"
-    """A Secret, ConfigMap or key is missing: awaited for a grace, since GitOps may bring it a moment later."""
+    SECRET = "Secret"  # noqa: S105  a kind of failure
+    """A Secret, ConfigMap or key is missing: awaited for a grace, since GitOps may bring it a moment later.
+    """
     CONFIGURATION = "Configuration"
     """Does not get better without a change of the spec, of flags or of the remote side's edition."""
 
@@ -32,8 +33,8 @@ class Side(StrEnum):
 class Failure:
     """One failure as status may show it.
 
-    ``message`` is one sentence of ours that says what to do; it never holds anything a remote side sent beyond what
-    the design (section 4) allows.
+    ``message`` is one sentence of ours that says what to do; it never holds anything a remote side sent
+    beyond what the design (section 4) allows.
     """
 
     side: Side

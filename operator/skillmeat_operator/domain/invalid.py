@@ -13,7 +13,7 @@ from skillmeat_operator.domain.condition_set import FALSE, ConditionSet
 
 
 def invalid_status(obj: Mapping[str, Any], message: str, *, now: datetime) -> dict[str, Any]:
-    """The whole status of such an object of either kind: Stalled, with the sentence that says what is wrong."""
+    """The whole status of such an object of either kind: Stalled, with a sentence that says what is wrong."""
     previous = read_status(CatalogSourceStatus, obj)
     generation = Metadata.from_object(obj).generation
     conditions = ConditionSet(previous.conditions, generation=generation, now=now)

@@ -29,7 +29,8 @@ class TemplateList:
     elements: tuple[Json, ...]
     """The list's elements, whatever they are: nothing has been checked beyond the limits of the body."""
     digest: str
-    """sha256 (hex) of the elements without ``skillmeat.io/generated-at``: equal digests mean nothing changed."""
+    """sha256 (hex) of the elements without ``skillmeat.io/generated-at``: equal digests mean nothing changed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class RegisteredLocation:
     id: str
     target: str
     entity_ref: str
-    """Ref of its Location entity, lower case; computed from the target where an older catalog does not tell."""
+    """Ref of its Location entity, lower case; computed from the target where an older catalog does not tell.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +109,5 @@ class DryRun:
     unreachable: bool = False
     """The catalog could not read the document (connection refused, 404, 5xx, time-out)."""
     refused_refs: tuple[str, ...] = field(default=())
-    """Refs (lower case) that the message names as refused, if any; each checked against the grammar of refs."""
+    """Refs (lower case) that the message names as refused, if any; each checked against the grammar of refs.
+    """

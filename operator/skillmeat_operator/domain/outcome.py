@@ -18,7 +18,7 @@ class SideOutcome:
 
     failure: Failure | None = None
     stalled: bool = False
-    """The failure will not get better by itself: configuration, a credential refused twice, a Secret that does not come."""
+    """It needs a person: configuration, a credential refused twice, a Secret that stays away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Whose an entity of the catalog is.
 
-The marker ``skillmeat.io/managed-by`` holds ``<cluster uid>/<CatalogSource uid>``. Incumbency decides: whoever holds
-a ref in the catalog keeps it, and nothing that is not ours is ever overwritten or deleted (design, section 3).
+The marker ``skillmeat.io/managed-by`` holds ``<cluster uid>/<CatalogSource uid>``. Incumbency decides:
+whoever holds a ref in the catalog keeps it, and nothing that is not ours is ever overwritten or deleted
+(design, section 3).
 """
 
 from __future__ import annotations
@@ -82,4 +83,7 @@ def shown_origin(origin: str | None) -> str | None:
     if slashes:
         authority, slash, path = rest.partition("/")
         target = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    if "@" in target:
+        # Userinfo with a slash in it, which is no URL: what is left may be the end of a password.
+        return None
     return f"{kind}:{target}"[:253]

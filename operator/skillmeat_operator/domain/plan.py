@@ -1,4 +1,4 @@
-"""Decide: from what was observed to what is published, and a verdict for every entity and every TemplateBundle."""
+"""Decide: from what was observed to what is published, with a verdict for every entity and bundle."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 
 from skillmeat_operator.api.catalog_source import CatalogSourceSpec
 from skillmeat_operator.api.model import format_timestamp
-from skillmeat_operator.api.names import BUNDLE_ID, BUNDLE_VERSION, GENERATED_AT
-from skillmeat_operator.domain.candidates import Candidate, Fate, Prepared, source_facts, still_wanted
-from skillmeat_operator.domain.declarations import declaration_hash
+from skillmeat_operator.api.names import GENERATED_AT
+from skillmeat_operator.domain.candidates import Fate, Prepared, source_facts, still_wanted
 from skillmeat_operator.domain.document import revision
-from skillmeat_operator.domain.entity import annotation, content_hash, generated_at
-from skillmeat_operator.domain.normalise import seal
+from skillmeat_operator.domain.entity import annotation, bundle_id, bundle_version, content_hash
+from skillmeat_operator.domain.moments import read_moment
 from skillmeat_operator.domain.observation import CatalogEntity, Json
 from skillmeat_operator.domain.ownership import Holder
 from skillmeat_operator.domain.removal import GuardVerdict, Held, Losses, judge
+from skillmeat_operator.domain.selection import Refusal, Selection
 from skillmeat_operator.domain.snapshot import GuardState, HeldReason, Record
 
 
@@ -37,19 +37,6 @@ class Known:
     """Annotation ``skillmeat.io/approve-removal``."""
     recovered: Mapping[str, Json] = field(default_factory=dict)
     """Entities read back from the catalog in full, by ref, each proven by its content hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A candidate that is not published as observed, and why."""
-
-    candidate: Candidate
-    holder: Holder | None = None
-    """Set for a conflict with somebody else."""
-    twin: str | None = None
-    """Ref that another bundle of the same source has already."""
-    held: bool = False
-    """Whether an older version of it stays published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +65,14 @@ class Plan:
     prepared: Prepared
     by_key: Mapping[str, Record]
     """Published records by key of their bundle."""
+    refusals: Mapping[str, Refusal] = field(init=False, repr=False, compare=False)
+    """Why a bundle is not published as observed, by its key; repetitions of a bundle aside."""
+
+    def __post_init__(self) -> None:
+        found = (*self.invalid, *self.conflicting)
+        object.__setattr__(
+            self, "refusals", {one.candidate.key: one for one in reversed(found) if not one.repeated}
+        )
 
     @property
     def published(self) -> tuple[Record, ...]:
@@ -119,8 +114,10 @@ def decide(
     """
     before = records_by_key(known.records)
     before.update(_recovered_records(known, before))
-    selection = _select(prepared, before, known.holders)
+    selection = Selection.of(prepared.candidates, before, known.holders)
     accepted, carried = selection.accepted, selection.carried
+    for key in _frozen(prepared, before, spec=spec):
+        selection.carry(key, HeldReason.SUSPENDED)
 
     unknown = [
         entity.ref
@@ -130,8 +127,23 @@ def decide(
         and (entity.bundle_id or "") not in prepared.observed_keys
         and entity.ref not in known.recovered
     ]
-    lost = _lost(prepared, before, selection.refs, spec=spec)
-    recent = _recent_losses(known.records, prepared, selection.refs, now=now, window=window)
+    lost = {
+        key: record
+        for key, record in _gone(prepared, before, spec=spec).items()
+        if record.ref not in selection.refs
+    }
+    began = (read_moment(known.guard.since) if known.guard.id else None) or now
+    recent = _recent_losses(known.records, prepared, selection.refs, since=began - window)
+    # A held loss that a spec or a TemplateBundle takes out now goes on counting: it must not release the
+    # others.
+    recent += tuple(
+        replace(record, entity=None, held=None)
+        for key, record in before.items()
+        if record.held is HeldReason.LOST
+        and key not in lost
+        and key not in prepared.observed_keys
+        and record.ref not in selection.refs
+    )
     published_before = len(before) + len(unknown)
     verdict = judge(
         Losses(
@@ -178,142 +190,38 @@ def decide(
     )
 
 
-@dataclass(slots=True)
-class _Selection:
-    accepted: dict[str, Record] = field(default_factory=dict)
-    carried: dict[str, Record] = field(default_factory=dict)
-    refs: set[str] = field(default_factory=set)
-    withheld: int = 0
-    invalid: list[Refusal] = field(default_factory=list)
-    conflicting: list[Refusal] = field(default_factory=list)
-
-
-def _select(prepared: Prepared, before: Mapping[str, Record], holders: Mapping[str, Holder]) -> _Selection:
-    """Give out refs: incumbents first, then in list order (the server lists the oldest template first)."""
-    chosen = _Selection()
-
-    def incumbent(candidate: Candidate) -> bool:
-        record = before.get(candidate.key)
-        return record is not None and record.ref == (candidate.ref or record.ref)
-
-    def carry(candidate: Candidate, reason: HeldReason) -> bool:
-        record = before.get(candidate.key)
-        if (
-            record is None
-            or record.ref in chosen.refs
-            or record.ref in holders
-            or candidate.key in chosen.carried
-        ):
-            return False
-        chosen.carried[candidate.key] = replace(record, held=reason, lost_since=None)
-        chosen.refs.add(record.ref)
-        return True
-
-    for candidate in sorted(prepared.candidates, key=lambda one: not incumbent(one)):
-        match candidate.fate:
-            case Fate.UNSELECTED:
-                continue
-            case Fate.UNPUBLISHED:
-                chosen.withheld += 1
-            case Fate.OUTSIDE_RANGE:
-                chosen.withheld += 1
-                record = before.get(candidate.key)
-                declaration = candidate.declaration
-                if record is not None and declaration is not None:
-                    parsed = declaration.range
-                    if parsed is None or parsed.accepts(record.bundle_version):
-                        carry(candidate, HeldReason.OUTSIDE_RANGE)
-            case Fate.SUSPENDED:
-                record = before.get(candidate.key)
-                if record is not None and _frozen(candidate, record) and record.ref not in chosen.refs:
-                    chosen.accepted[candidate.key] = replace(record, held=None, lost_since=None)
-                    chosen.refs.add(record.ref)
-                else:
-                    chosen.withheld += 1
-                    carry(candidate, HeldReason.SUSPENDED)
-            case Fate.INVALID:
-                held = carry(candidate, HeldReason.INVALID)
-                chosen.invalid.append(Refusal(candidate=candidate, held=held))
-            case Fate.READY:
-                _accept(candidate, before, chosen, holders)
-    return chosen
-
-
-def _accept(
-    candidate: Candidate, before: Mapping[str, Record], chosen: _Selection, holders: Mapping[str, Holder]
-) -> None:
-    ref = candidate.ref
-    if ref is None or candidate.entity is None:
-        raise ValueError("a ready candidate has an entity and a ref")
-    if ref in chosen.refs:
-        chosen.invalid.append(Refusal(candidate=candidate, twin=ref))
-    elif ref in holders:
-        chosen.conflicting.append(Refusal(candidate=candidate, holder=holders[ref]))
-    else:
-        chosen.accepted[candidate.key] = _record(candidate, before.get(candidate.key))
-        chosen.refs.add(ref)
-
-
-def _frozen(candidate: Candidate, record: Record | None) -> bool:
-    """Whether a suspended candidate is what is published already."""
-    if record is None or candidate.entity is None:
-        return False
-    same = _record(candidate, record)
-    return same.content_hash == record.content_hash and same.ref == record.ref
-
-
-def _record(candidate: Candidate, previous: Record | None) -> Record:
-    if candidate.entity is None or candidate.ref is None:
-        raise ValueError("a record needs an entity and a ref")
-    digest = content_hash(candidate.entity)
-    built = annotation(candidate.entity, GENERATED_AT)
-    if previous is not None and previous.content_hash == digest and previous.generated_at is not None:
-        built = previous.generated_at
-    declaration = candidate.declaration
-    return Record(
-        ref=candidate.ref,
-        facts=candidate.facts,
-        bundle_id=candidate.bundle_id,
-        bundle_version=candidate.version,
-        generated_at=built,
-        content_hash=digest,
-        entity=seal(candidate.entity, generated_at=built, stale=candidate.stale),
-        held=None,
-        lost_since=None,
-        bundle_status=candidate.bundle_status,
-        declaration_hash=declaration_hash(declaration.bundle) if declaration is not None else None,
-    )
-
-
-def _lost(
-    prepared: Prepared, before: Mapping[str, Record], taken: set[str], *, spec: CatalogSourceSpec
-) -> dict[str, Record]:
+def _gone(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> dict[str, Record]:
     """Records whose bundle the observation lacks and that would still be published, by key."""
     return {
         key: record
         for key, record in before.items()
         if key not in prepared.observed_keys
-        and record.ref not in taken
-        and still_wanted(record, prepared.declarations.by_key.get(key), spec=spec, bundle_status=None)
+        and still_wanted(record, prepared.declarations.by_key.get(key), spec=spec)
     }
 
 
+def _frozen(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> list[str]:
+    """Keys of bundles that are gone from the source while their TemplateBundle is suspended: they stay."""
+    return [
+        key
+        for key in _gone(prepared, before, spec=spec)
+        if (declaration := prepared.declarations.by_key.get(key)) is not None
+        and declaration.bundle.spec.suspend
+    ]
+
+
 def _recent_losses(
-    records: tuple[Record, ...] | None,
-    prepared: Prepared,
-    taken: set[str],
-    *,
-    now: datetime,
-    window: timedelta,
+    records: tuple[Record, ...] | None, prepared: Prepared, taken: set[str], *, since: datetime
 ) -> tuple[Record, ...]:
+    """Losses after ``since`` that were acted on and have not come back."""
     return tuple(
         record
         for record in records or ()
         if record.entity is None
         and record_key(record) not in prepared.observed_keys
         and record.ref not in taken
-        and record.lost_since is not None
-        and datetime.fromisoformat(record.lost_since) > now - window
+        and (lost := read_moment(record.lost_since)) is not None
+        and lost > since
     )
 
 
@@ -325,13 +233,12 @@ def _recovered_records(known: Known, before: Mapping[str, Record]) -> dict[str, 
     """Records made anew from entities that were read back from the catalog, where there is no snapshot."""
     made: dict[str, Record] = {}
     for ref, entity in known.recovered.items():
-        built = generated_at(entity)
         record = Record(
             ref=ref,
             facts=source_facts(entity),
-            bundle_id=annotation(entity, BUNDLE_ID),
-            bundle_version=annotation(entity, BUNDLE_VERSION),
-            generated_at=annotation(entity, GENERATED_AT) if built is not None else None,
+            bundle_id=bundle_id(entity),
+            bundle_version=bundle_version(entity),
+            generated_at=annotation(entity, GENERATED_AT),
             content_hash=content_hash(entity),
             entity=entity,
             held=None,

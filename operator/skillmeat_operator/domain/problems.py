@@ -1,4 +1,4 @@
-"""The problems of a CatalogSource's status: each template that is not there as it should be, with reason and remedy."""
+"""The problems of a CatalogSource's status: each template that is not as it should be, and the remedy."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from skillmeat_operator.api.policies import Severity
 from skillmeat_operator.domain.diagnosis import Finding, conflict_message
 from skillmeat_operator.domain.grammar import printable
 from skillmeat_operator.domain.outcome import Outcome
-from skillmeat_operator.domain.plan import Plan, Refusal
+from skillmeat_operator.domain.plan import Plan
+from skillmeat_operator.domain.selection import Refusal
 
 
 def missing_with_reason(outcome: Outcome) -> dict[str, Finding]:
     """Missing refs that have a reason beyond "not processed yet"."""
     missing = outcome.state.missing if outcome.state is not None else ()
-    found = outcome.diagnosis.entities
-    return {
-        ref: found[ref]
-        for ref in missing
-        if ref in found and found[ref].reason is not Reason.NOT_YET_PROCESSED
-    }
+    return {ref: finding for ref in missing if (finding := explanation(outcome, ref)) is not None}
+
+
+def explanation(outcome: Outcome, ref: str) -> Finding | None:
+    """Why a missing ref is missing; None while there is nothing to say but "not processed yet"."""
+    finding = outcome.diagnosis.entities.get(ref)
+    return finding if finding is not None and finding.reason is not Reason.NOT_YET_PROCESSED else None
 
 
 def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
@@ -32,7 +34,8 @@ def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
         for ref in outcome.state.missing:
             finding = reasons.get(ref) or Finding(
                 Reason.NOT_YET_PROCESSED,
-                "published, but the portal does not show it yet; if it stays so, see the log of the portal's catalog",
+                "published, but the portal does not show it yet; "
+                "if it stays so, see the log of the portal's catalog",
             )
             problems.append(_problem(ref, bundle_ids.get(ref), finding.reason, finding.message))
     ordered = sorted(
@@ -47,16 +50,19 @@ def refusal_message(refusal: Refusal) -> str:
     if refusal.holder is not None:
         return conflict_message(refusal.holder)
     if refusal.twin is not None:
+        kept = "; the form published before stays" if refusal.held else ""
         return (
-            "another bundle of this source has the same ref and was first; "
-            "rename one of the bundles in SkillMeat, or give one another name by a TemplateBundle's overrides.name"
+            "another bundle of this source has the same ref and was first; rename one of the bundles "
+            f"in SkillMeat, or give one another name by a TemplateBundle's overrides.name{kept}"
         )
-    first = (
-        refusal.candidate.violations[0].message
-        if refusal.candidate.violations
-        else "Backstage would refuse it"
-    )
-    more = len(refusal.candidate.violations) - 1
+    if refusal.repeated:
+        return (
+            "the source lists this bundle more than once, and another of its templates was first; "
+            "keep one of them in SkillMeat"
+        )
+    broken = refusal.candidate.violations
+    first = broken[0].message.removesuffix(".") if broken else "Backstage would refuse it"
+    more = len(broken) - 1
     extra = f" (and {more} more)" if more > 0 else ""
     kept = "; the last good version stays published" if refusal.held else ""
     return f"{first}{extra}{kept}"
@@ -64,19 +70,15 @@ def refusal_message(refusal: Refusal) -> str:
 
 def _invalid(refusal: Refusal) -> Problem:
     candidate = refusal.candidate
-    ref = refusal.twin or candidate.ref or _emitted(refusal)
-    return _problem(ref, candidate.bundle_id, Reason.ENTITY_INVALID, refusal_message(refusal))
+    return _problem(
+        refusal.twin or candidate.ref, candidate.bundle_id, Reason.ENTITY_INVALID, refusal_message(refusal)
+    )
 
 
 def _conflict(refusal: Refusal) -> Problem:
     return _problem(
         refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal)
     )
-
-
-def _emitted(refusal: Refusal) -> str | None:
-    name = refusal.candidate.facts.name
-    return f"template:{name.lower()}" if name else None
 
 
 def _problem(ref: str | None, bundle_id: str | None, reason: Reason, message: str) -> Problem:

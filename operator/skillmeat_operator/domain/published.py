@@ -1,7 +1,8 @@
 """From an entity as the catalog shows it back to the entity as it was published.
 
-Where the snapshot is lost, the catalog is the only place that still has the content. What the catalog added is taken
-off again, and the content hash that the entity carries proves whether the result is what was published.
+Where the snapshot is lost, the catalog is the only place that still has the content. What the catalog added
+is taken off again, and the content hash that the entity carries proves whether the result is what was
+published.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""From a list that was just read to what is decided on: stale worker processes and moving timestamps are taken out.
+"""From a list that was just read to what is decided on, without lagging worker processes and moving times.
 
-SkillMeat keeps a cache of entities per worker process, and ``skillmeat.io/generated-at`` is the moment the cache
-entry was built (``facts/skillmeat.md``, 1.1): it differs between worker processes that serve the same content, and a
-worker that was not invalidated goes on serving old content with an older one.
+SkillMeat keeps a cache of entities per worker process, and ``skillmeat.io/generated-at`` is the moment the
+cache entry was built (``facts/skillmeat.md``, 1.1): it differs between worker processes that serve the same
+content, and a worker that was not invalidated goes on serving old content with an older one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class SettledReading:
     elements: tuple[Json, ...]
     """In list order; content that did not change keeps the ``generated-at`` it had when it last changed."""
     generated: Mapping[str, datetime]
-    """The ``generated-at`` seen in this very reading, by bundle id: what staleness is computed from."""
+    """The ``generated-at`` that staleness is computed from, by bundle id: the one seen in this very reading,
+    or the newest one seen where this reading's element was ignored."""
     newest: Mapping[str, datetime]
     """The newest ``generated-at`` ever seen, by bundle id."""
     changed: bool
@@ -38,8 +39,8 @@ def settle(
 ) -> SettledReading:
     """Compare a fresh list with the previous one and keep what has not changed byte for byte.
 
-    An element with the bundle version of the previous reading and an older ``generated-at`` than one already seen
-    comes from a worker process that lags behind: the previous element is kept for it.
+    An element with the bundle version of the previous reading and an older ``generated-at`` than one already
+    seen comes from a worker process that lags behind: the previous element is kept for it.
     """
     before: dict[str, list[Json]] = defaultdict(list)
     for element in previous or ():
@@ -52,16 +53,19 @@ def settle(
         known = queue.pop(0) if queue else None
         identifier = bundle_id(element) if isinstance(element, Mapping) else None
         built = generated_at(element) if isinstance(element, Mapping) else None
-        if identifier is not None and built is not None:
-            generated[identifier] = built
+        lags = known is not None and _lags(element, known, built=built, newest=seen.get(identifier or ""))
         if known is None:
             settled.append(element)
-        elif _lags(element, known, built=built, newest=seen.get(identifier or "")):
+        elif lags:
             settled.append(known)
         else:
             settled.append(known if _content(element) == _content(known) else element)
         if identifier is not None and built is not None:
             seen[identifier] = max(built, seen.get(identifier, built))
+            # What is ignored says nothing of how new the kept element is either, or staleness would flip with
+            # every worker process that answers.
+            kept = generated_at(known) if lags else None
+            generated[identifier] = max(seen[identifier], kept) if kept is not None else built
     result = tuple(settled)
     changed = previous is None or len(result) != len(previous) or _order(result) != _order(tuple(previous))
     return SettledReading(elements=result, generated=generated, newest=seen, changed=changed)

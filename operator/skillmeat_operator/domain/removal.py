@@ -1,8 +1,8 @@
 """The removal guard: a broken answer of the source never empties the portal (design, section 3).
 
-A *loss* is an entity that is published, that the current spec and TemplateBundles would still publish, and whose
-bundle the new observation lacks. Too many losses within an hour are held: carried over entity by entity until they are
-approved or come back.
+A *loss* is an entity that is published, that the current spec and TemplateBundles would still publish, and
+whose bundle the new observation lacks. Too many losses within an hour are held: carried over entity by entity
+until they are approved or come back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.api.policies import RemovalPolicy
+from skillmeat_operator.domain.moments import read_moment
 from skillmeat_operator.domain.snapshot import GuardState
 
 
@@ -54,7 +56,7 @@ class GuardVerdict:
 
 
 def removal_id(since: str, refs: Collection[str]) -> str:
-    """Id of a held removal: whoever approves it approves these refs, held since this moment, and no others."""
+    """Id of a held removal: who approves it approves these refs, held since this moment, and no others."""
     text = "\n".join([since, *sorted(refs)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -100,7 +102,9 @@ def judge(
             approved=False,
             state=GuardState(id=None, since=None, approved_id=state.approved_id, window_base=base),
         )
-    began = state.since or since or _rfc3339(now)
+    began = next((text for text in (state.since, since) if text and read_moment(text)), None)
+    if began is None:
+        began = format_timestamp(now)
     identifier = removal_id(began, losses.current)
     if approval is not None and approval == identifier and approval != state.approved_id:
         return GuardVerdict(
@@ -113,7 +117,3 @@ def judge(
         approved=False,
         state=GuardState(id=identifier, since=began, approved_id=state.approved_id, window_base=base),
     )
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

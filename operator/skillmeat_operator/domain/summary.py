@@ -1,28 +1,26 @@
-"""Summarise: from the outcome of a visit to the status of the CatalogSource. Ready is derived here and nowhere else.
+"""Summarise: from a visit's outcome to the CatalogSource's status. Ready is derived here and nowhere else.
 
-The table of the design (section 4) is the order of the branches in :func:`_ready`: the first that matches wins.
+The table of the design (section 4) is the order of the branches in :func:`_ready`: the first one
+that matches wins.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.catalog_source_status import (
-    MAX_LISTED,
-    CatalogSourceStatus,
-    EntityCounts,
-    HandledRequests,
-    Removal,
-    SourceSeen,
-)
-from skillmeat_operator.api.conditions import Condition, ConditionType, Reason
+from skillmeat_operator.api.catalog_source_status import CatalogSourceStatus
+from skillmeat_operator.api.conditions import ConditionType, Reason
 from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
-from skillmeat_operator.domain.failure import Failure
-from skillmeat_operator.domain.grammar import printable
+from skillmeat_operator.domain.failure import Failure, FailureKind
 from skillmeat_operator.domain.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.plan import Plan
-from skillmeat_operator.domain.problems import missing_with_reason, problems_of
+from skillmeat_operator.domain.problems import explanation, missing_with_reason
+from skillmeat_operator.domain.status_facts import answered, counted, removal_shown, servers_seen
+
+SUSPENDED_MESSAGE: Final = "suspended: nothing is read, published or verified until spec.suspend is false"
+"""Message of Ready on a suspended object of either kind."""
 
 
 def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> CatalogSourceStatus:
@@ -56,12 +54,12 @@ def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> Cata
         update={
             "observed_generation": source.generation,
             "conditions": conditions.result(),
-            **_removal(outcome.plan, previous),
-            **_seen(outcome, previous),
-            **_settled(source, outcome, previous, now=now),
+            **removal_shown(outcome.plan, previous, now=now),
+            **servers_seen(outcome, previous),
+            **counted(outcome, previous, now=now),
         }
     )
-    return _answered(status, outcome)
+    return answered(status, outcome)
 
 
 def announce(source: CatalogSource, *, now: datetime) -> CatalogSourceStatus:
@@ -99,7 +97,7 @@ def freeze(conditions: ConditionSet, *, settled: bool) -> None:
     """Conditions of a suspended object of either kind."""
     ready = conditions.previous(ConditionType.READY)
     stalled = conditions.previous(ConditionType.STALLED)
-    message = "suspended: nothing is read, published or verified until spec.suspend is false"
+    message = SUSPENDED_MESSAGE
     if settled and ready is not None and ready.status is not UNKNOWN:
         conditions.remove(ConditionType.RECONCILING)
         conditions.set(ConditionType.READY, ready.status, ready.reason, message)
@@ -121,20 +119,11 @@ def finalizing(source: CatalogSource, *, message: str, now: datetime) -> Catalog
 
 
 def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *, now: datetime) -> None:
-    sides = (outcome.source, outcome.catalog)
-    failures = [side.failure for side in sides if side is not None and side.failure is not None]
-    lasting = next(
-        (side.failure for side in sides if side is not None and side.failure is not None and side.stalled),
-        None,
-    )
-    awaited = next((failure for failure in failures if failure.kind.name == "SECRET"), None)
+    blocking = _blocking(outcome)
     document = outcome.diagnosis.document
-    if outcome.configuration is not None:
-        _fail(conditions, outcome.configuration.reason, outcome.configuration.message, stalled=True)
-    elif lasting is not None:
-        _fail(conditions, lasting.reason, lasting.message, stalled=True)
-    elif awaited is not None:
-        _fail(conditions, awaited.reason, awaited.message, stalled=False)
+    if blocking is not None:
+        failure, stalled = blocking
+        _fail(conditions, failure.reason, failure.message, stalled=stalled)
     elif outcome.plan is not None and outcome.plan.removal is not None:
         held = conditions.current(ConditionType.REMOVAL_HELD)
         _fail(conditions, Reason.REMOVAL_HELD, held.message if held is not None else "", stalled=True)
@@ -142,34 +131,64 @@ def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *,
     elif document is not None:
         conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
         _fail(conditions, document.reason, document.message, stalled=True)
-    elif failures:
+    elif failures := _failures(outcome):
         _transient(source, failures, conditions, now=now)
         if outcome.state is not None and not outcome.converging:
             _synced(conditions, outcome)
     elif outcome.plan is None or not outcome.plan.publishable or not outcome.published:
-        message = (
-            "neither the stored state nor the catalog could be read; nothing is published until one can be"
-        )
-        _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, message, stalled=False)
+        _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, _unavailable(outcome), stalled=False)
     elif outcome.converging:
-        if ready_for(source.status.conditions, source.generation):
-            conditions.at_rest()
-            ready = conditions.previous(ConditionType.READY)
-            if ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
-                conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, "all servers answer again")
-        else:
-            message = "published; the catalog is catching up"
-            conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
-            _fail(conditions, Reason.PROGRESSING, message, stalled=False)
+        _converge(source, conditions)
     else:
         _settle(outcome, outcome.plan, conditions)
+
+
+def _failures(outcome: Outcome) -> list[Failure]:
+    """What failed on either side, the source's first."""
+    sides = (outcome.source, outcome.catalog)
+    return [side.failure for side in sides if side is not None and side.failure is not None]
+
+
+def _blocking(outcome: Outcome) -> tuple[Failure, bool] | None:
+    """The first failure that waiting does not help against, or a Secret that is awaited; True: Stalled."""
+    if outcome.configuration is not None:
+        return outcome.configuration, True
+    sides = [side for side in (outcome.source, outcome.catalog) if side is not None]
+    found = [(side.failure, side.stalled) for side in sides if side.failure is not None]
+    blocking = [one for one in found if one[1] or one[0].kind is FailureKind.SECRET]
+    # Configuration first, then what is refused or missing for good, then what is awaited.
+    return min(
+        blocking, key=lambda one: (one[0].kind is not FailureKind.CONFIGURATION, not one[1]), default=None
+    )
+
+
+def _unavailable(outcome: Outcome) -> str:
+    if outcome.plan is not None and outcome.plan.publishable:
+        return (
+            "what is to be published could not be stored in the operator's namespace; what was published "
+            "before stays: see the operator's log, and its Role there"
+        )
+    return "neither the stored state nor the catalog could be read; nothing is published until one can be"
+
+
+def _converge(source: CatalogSource, conditions: ConditionSet) -> None:
+    """Hashes still differ, within the deadline: Ready stays True if it is, for this generation."""
+    if not ready_for(source.status.conditions, source.generation):
+        message = "published; the catalog is catching up"
+        conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
+        _fail(conditions, Reason.PROGRESSING, message, stalled=False)
+        return
+    conditions.at_rest()
+    ready = conditions.previous(ConditionType.READY)
+    if ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
+        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, "all servers answer again")
 
 
 def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """Everything was done; what is missing now is missing for a reason or without one."""
     _synced(conditions, outcome)
     missing = outcome.state.missing if outcome.state is not None else ()
-    unexplained = [ref for ref in missing if ref not in missing_with_reason(outcome)]
+    unexplained = [ref for ref in missing if explanation(outcome, ref) is None]
     if unexplained:
         _fail(
             conditions,
@@ -232,7 +251,7 @@ def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
 def _transient(
     source: CatalogSource, failures: list[Failure], conditions: ConditionSet, *, now: datetime
 ) -> None:
-    """An outage: Ready stays True for the grace, counted from the transition of the side that failed first."""
+    """An outage: Ready stays True for the grace, counted from when the first of the sides failed."""
     failing = [
         condition
         for kind in (ConditionType.SOURCE_REACHABLE, ConditionType.CATALOG_REACHABLE)
@@ -284,7 +303,7 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
             f"SkillMeat has something newer than what it serves for {plan.stale} of {plan.selected} templates"
         )
         conditions.set(ConditionType.STALE, TRUE, Reason.UPSTREAM_NEWER, message)
-    elif plan.stale_known and outcome.staleness_known:
+    elif plan.stale_known and (outcome.staleness_known or plan.selected):
         conditions.set(
             ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "what SkillMeat serves is as new as its bundles"
         )
@@ -296,7 +315,10 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
             "SkillMeat does not tell how new its bundles are",
         )
     if plan.invalid:
-        message = f"{len(plan.invalid)} of {plan.selected} templates would be refused by Backstage; see status.problems"
+        message = (
+            f"{len(plan.invalid)} of {plan.selected} templates would be refused by Backstage; "
+            "see status.problems"
+        )
         conditions.set(ConditionType.ENTITIES_INVALID, TRUE, Reason.ENTITY_INVALID, message)
     else:
         conditions.set(ConditionType.ENTITIES_INVALID, FALSE, Reason.SUCCEEDED, "all templates are valid")
@@ -304,96 +326,8 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
 
 def _held_message(source: CatalogSource, count: int, identifier: str) -> str:
     return (
-        f"{count} template{'' if count == 1 else 's'} vanished from SkillMeat, more than spec.removalPolicy lets go, "
-        "and stay published; bring them back, or approve the removal with: "
+        f"{count} template{'' if count == 1 else 's'} vanished from SkillMeat, more than spec.removalPolicy "
+        "lets go, and stay published; bring them back, or approve the removal with: "
         f"kubectl annotate --overwrite smsrc/{source.name} -n {source.namespace} "
         f"skillmeat.io/approve-removal={identifier}"
     )
-
-
-def _removal(plan: Plan | None, previous: CatalogSourceStatus) -> dict[str, Removal | None]:
-    if plan is None:
-        return {"removal": previous.removal}
-    if plan.removal is None:
-        return {"removal": None}
-    refs = tuple(printable(ref) for ref in plan.removal.refs)
-    return {
-        "removal": Removal(
-            id=plan.removal.id,
-            count=len(refs),
-            refs=refs[:MAX_LISTED],
-            since=datetime.fromisoformat(plan.removal.since),
-        )
-    }
-
-
-def _seen(outcome: Outcome, previous: CatalogSourceStatus) -> dict[str, object]:
-    seen: dict[str, object] = {}
-    if outcome.server is not None:
-        seen["source"] = SourceSeen(version=outcome.server.version, edition=outcome.server.edition)
-    if outcome.seen is not None:
-        entity_ref = outcome.seen.entity_ref
-        if (
-            entity_ref is None
-            and previous.catalog is not None
-            and previous.catalog.target == outcome.seen.target
-        ):
-            entity_ref = previous.catalog.entity_ref
-        seen["catalog"] = outcome.seen.model_copy(update={"entity_ref": entity_ref})
-    return seen
-
-
-def _settled(
-    source: CatalogSource, outcome: Outcome, previous: CatalogSourceStatus, *, now: datetime
-) -> dict[str, object]:
-    """Counts, revision and problems: written once, when the catalog has caught up or will not."""
-    plan, state = outcome.plan, outcome.state
-    if plan is None or state is None or outcome.converging or not outcome.published or not plan.publishable:
-        return {}
-    changed = plan.revision != previous.revision
-    return {
-        "entities": EntityCounts(
-            discovered=plan.discovered,
-            selected=plan.selected,
-            withheld=plan.withheld,
-            invalid=len(plan.invalid),
-            conflicting=len(plan.conflicting),
-            published=len(plan.published),
-            held=plan.held,
-            in_catalog=len(state.matching),
-            missing=len(state.missing),
-            repaired=0,
-            stale=plan.stale,
-            orphaned=len(state.orphans),
-            not_runnable=0,
-        ),
-        "revision": plan.revision,
-        "last_change_time": now.replace(microsecond=0) if changed else previous.last_change_time,
-        "problems": problems_of(plan, outcome),
-    }
-
-
-def _answered(status: CatalogSourceStatus, outcome: Outcome) -> CatalogSourceStatus:
-    if not outcome.requests_answered or outcome.requests == (None, None):
-        return status
-    before = status.handled_requests or HandledRequests()
-    ours, flux = outcome.requests
-    ours = printable_token(ours) if ours is not None else before.skillmeat
-    flux = printable_token(flux) if flux is not None else before.flux
-    return status.model_copy(
-        update={
-            "handled_requests": HandledRequests(skillmeat=ours, flux=flux),
-            "last_handled_reconcile_at": flux if flux is not None else status.last_handled_reconcile_at,
-        }
-    )
-
-
-def printable_token(token: str) -> str:
-    """A request's token as it is echoed: what the field can hold of it."""
-    return token[:253]
-
-
-def last_ready(conditions: tuple[Condition, ...]) -> bool:
-    """Whether Ready is True, for whatever generation."""
-    ready = find(conditions, ConditionType.READY)
-    return ready is not None and ready.status is TRUE

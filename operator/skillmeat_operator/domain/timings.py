@@ -1,8 +1,8 @@
 """All fixed times of the operator in one settings object.
 
 Times that a user sets (``interval``, ``timeout``, ``outageGracePeriod``) are fields of the CatalogSource; the
-ones below are part of the protocol (design, section 3 and 4) and not meant to be tuned in production. Tests scale
-them.
+ones below are part of the protocol (design, section 3 and 4) and not meant to be tuned in production. Tests
+scale them.
 """
 
 from __future__ import annotations

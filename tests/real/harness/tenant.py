@@ -231,10 +231,13 @@ class Tenant:
         """Status and bytes of the document as the portal would read it."""
         from testbed.web import call  # noqa: PLC0415
 
-        target = self.get(name).get("status", {}).get("catalog", {}).get("target")
-        path = "/catalogs/" + target.split("/catalogs/", 1)[1]
-        answer = call("GET", operator_url + path, timeout=5)
+        answer = call("GET", self.document_url(operator_url, name), timeout=5)
         return answer.status, answer.body
+
+    def document_url(self, operator_url: str, name: str = "main") -> str:
+        """Where an operator serves the document of a CatalogSource that was visited at least once."""
+        target: str = self.get(name)["status"]["catalog"]["target"]
+        return f"{operator_url}/catalogs/{target.split('/catalogs/', 1)[1]}"
 
     def close(self) -> None:
         """Remove what the test made: bundles, objects (finalizers too) and the proxy."""

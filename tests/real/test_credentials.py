@@ -1,0 +1,369 @@
+"""Tokens and Secrets that do not do: what status says, what it leaves alone, and how a rotated Secret heals it.
+
+Every case is broken at the same time, beside neighbours that are well; then all Secrets are put right at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.backstage import Backstage, without
+from testbed.cluster import Cluster
+from testbed.servers import find_backstage, find_skillmeat
+from testbed.skillmeat import SkillMeat
+from testbed.workshop import Workshop
+from tests.real.harness.operator_process import OperatorProcess
+from tests.real.harness.tenant import Object, Tenant, eventually
+from tests.real.harness.tokens import TokenIssuer
+
+RECHECK = 3.0
+"""Seconds between the two refusals that count, scaled down from 30."""
+HEALED_WITHIN = 20.0
+
+BLIND, NO_LOCATIONS, NO_CREATE, NO_DELETE = "blind-token", "no-locations-token", "no-create-token", "no-delete-token"
+WRONG = "wrong-token"
+SOURCE_FIELD = "spec.source.skillmeat.auth.bearerTokenSecretRef"
+PORTAL_FIELD = "spec.backstage.auth.bearerTokenSecretRef"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way in which a credential does not do."""
+
+    side: str
+    """The condition that tells it."""
+    reason: str
+    says: tuple[str, ...]
+    """What the message has to name: the remedy."""
+    healthy_before: bool = True
+    guarded: bool = False
+    """On the SkillMeat server that asks for tokens."""
+    source: str | None = None
+    """The source's token from the beginning; None: no reference to one."""
+    portal: str | None = "good"
+    turned: tuple[str, str | None] | None = None
+    """Secret and the token it is given when the case is broken; no token: the Secret is deleted."""
+    key_lost: bool = False
+    """The Secret stays and loses the key."""
+
+
+CASES = {
+    "a source token that turns wrong": Case(
+        "SourceReachable",
+        "AuthenticationFailed",
+        ("does not accept the token", SOURCE_FIELD),
+        guarded=True,
+        source="good",
+        turned=("source", WRONG),
+    ),
+    "a source token that was never set": Case(
+        "SourceReachable",
+        "AuthenticationFailed",
+        ("asks for a token", SOURCE_FIELD),
+        guarded=True,
+        healthy_before=False,
+    ),
+    "a source Secret that vanishes": Case(
+        "SourceReachable",
+        "SecretNotFound",
+        ("Secret 'source' does not exist", "create it"),
+        guarded=True,
+        source="good",
+        turned=("source", None),
+    ),
+    "a portal token that turns wrong": Case(
+        "CatalogReachable",
+        "AuthenticationFailed",
+        ("does not accept the token", PORTAL_FIELD),
+        turned=("portal", WRONG),
+    ),
+    "a portal token that was never set": Case(
+        "CatalogReachable",
+        "AuthenticationFailed",
+        ("asks for a token", PORTAL_FIELD),
+        healthy_before=False,
+        portal=None,
+    ),
+    "a portal Secret that vanishes": Case(
+        "CatalogReachable",
+        "SecretNotFound",
+        ("Secret 'portal' does not exist", "create it"),
+        turned=("portal", None),
+    ),
+    "a portal Secret that loses its key": Case(
+        "CatalogReachable",
+        "SecretKeyNotFound",
+        ("Key 'token' of Secret 'portal' is missing", "add it"),
+        turned=("portal", "good"),
+        key_lost=True,
+    ),
+    "a portal token that turns blind to entities": Case(
+        "CatalogReachable",
+        "TokenCannotRead",
+        ("catalog.entity.read", "accessRestrictions"),
+        turned=("portal", BLIND),
+    ),
+    "a portal token that never saw entities": Case(
+        "CatalogReachable",
+        "TokenCannotRead",
+        ("catalog.entity.read", "accessRestrictions"),
+        healthy_before=False,
+        portal=BLIND,
+    ),
+    "a portal token that turns blind to locations": Case(
+        "CatalogReachable",
+        "TokenCannotRead",
+        ("catalog.location.read", "accessRestrictions"),
+        turned=("portal", NO_LOCATIONS),
+    ),
+    "a portal token that may not register": Case(
+        "CatalogReachable",
+        "TokenForbidden",
+        ("catalog.location.create", "accessRestrictions"),
+        healthy_before=False,
+        portal=NO_CREATE,
+    ),
+}
+WHO_GETS_BETTER = [name for name, case in CASES.items() if case.turned or case.portal in {BLIND, NO_CREATE}]
+
+
+@dataclass
+class Scene:
+    """The parts of this module, and what was there before anything was broken."""
+
+    cluster: Cluster
+    operator: OperatorProcess
+    portal: Backstage
+    issuer: TokenIssuer
+    guarded: SkillMeat
+    plain: SkillMeat
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    neighbours: list[Tenant] = field(default_factory=list)
+    shown: dict[str, set[str]] = field(default_factory=dict)
+    documents: dict[str, bytes] = field(default_factory=dict)
+    untouched: list[str] = field(default_factory=list)
+
+    def value(self, secret: str, token: str) -> str:
+        """The token itself."""
+        if token != "good":  # noqa: S105 - a name
+            return token
+        return self.issuer.token() if secret == "source" else self.portal.token  # noqa: S105
+
+    def set_secret(self, tenant: Tenant, secret: str, token: str, *, key: str = "token") -> None:
+        """Put a token into a Secret, whatever was in it."""
+        tenant.cluster.kubectl("delete", "secret", secret, "-n", tenant.namespace, "--ignore-not-found")
+        tenant.secret(secret, self.value(secret, token), key=key)
+
+    def tenant(self, case: Case) -> Tenant:
+        """A tenant with the CatalogSource of a case, and the Secrets it has at the beginning."""
+        tenant = Tenant.make(self.cluster, self.plain, self.portal)
+        spec: Object = {"interval": "1h", "backstage": {"url": self.portal.url}}
+        if case.guarded:
+            spec["skillmeat"] = {"url": self.guarded.url, "platform": None}
+        else:
+            tenant.add_template("t0")
+        if case.source is not None:
+            self.set_secret(tenant, "source", case.source)
+            spec["skillmeat"]["auth"] = {"bearerTokenSecretRef": {"name": "source"}}
+        if case.portal is not None:
+            self.set_secret(tenant, "portal", case.portal)
+            spec["backstage"]["auth"] = {"bearerTokenSecretRef": {"name": "portal"}}
+        tenant.apply(tenant.source(**spec))
+        return tenant
+
+
+@pytest.fixture(scope="module")
+def operator(
+    installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path
+) -> Iterator[OperatorProcess]:
+    """An operator that looks at Secrets as rarely as in production: every 15 s."""
+    process = OperatorProcess(
+        cluster=installed,
+        folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
+        documents_port=document_ports[0],
+        backstage_url=backstage.url,
+        backstage_token=backstage.token,
+        timings={"secret_look": 15.0, "credential_recheck": RECHECK},
+    )
+    with process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def scene(
+    operator: OperatorProcess,
+    installed: Cluster,
+    skillmeat: SkillMeat,
+    workshop: Workshop,
+    run_folder: Path,
+    document_ports: range,
+) -> Iterator[Scene]:
+    """Everybody well who is to be well before, then everything broken at once."""
+    tokens = {
+        BLIND: without("catalog.entity.read"),
+        NO_LOCATIONS: without("catalog.location.read"),
+        NO_CREATE: without("catalog.location.create"),
+        NO_DELETE: without("catalog.location.delete"),
+    }
+    hosts = [f"127.0.0.1:{document_ports[0]}"]
+    files = find_backstage(workshop)
+    portal = Backstage(run_folder / "portal-of-tokens", files=files, document_hosts=hosts, other_tokens=tokens)
+    with ExitStack() as stack:
+        issuer = stack.enter_context(TokenIssuer())
+        folder, python = run_folder / "skillmeat-with-tokens", find_skillmeat(workshop)
+        guarded = SkillMeat(folder, python=python, env=issuer.environment)
+        start_side_by_side(stack, portal, guarded)
+        guarded.add_templates_fast(1)
+        made = Scene(installed, operator, portal, issuer, guarded, skillmeat)
+        _set_up(made, stack)
+        _break(made)
+        yield made
+
+
+def start_side_by_side(stack: ExitStack, *parts: Backstage | SkillMeat) -> None:
+    """Start slow parts at the same time."""
+    threads = [threading.Thread(target=part.start) for part in parts]
+    for part, thread in zip(parts, threads, strict=True):
+        stack.callback(part.stop)
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _set_up(scene: Scene, stack: ExitStack) -> None:
+    well = Case("", "", (), portal="good", guarded=True, source="good")
+    for case in (well, Case("", "", ())):
+        tenant = scene.tenant(case)
+        stack.callback(tenant.close)
+        scene.neighbours.append(tenant)
+    for name, case in CASES.items():
+        if case.healthy_before:
+            scene.tenants[name] = scene.tenant(case)
+            stack.callback(scene.tenants[name].close)
+    for tenant in (*scene.neighbours, *scene.tenants.values()):
+        tenant.wait_ready(reason="Succeeded")
+    scene.untouched = [tenant.get()["metadata"]["resourceVersion"] for tenant in scene.neighbours]
+    for name, tenant in scene.tenants.items():
+        scene.shown[name] = tenant.portal()
+        status, scene.documents[name] = tenant.document(scene.operator.documents_url)
+        assert (status, len(scene.shown[name])) == (200, 1)
+
+
+def _break(scene: Scene) -> None:
+    for name, case in CASES.items():
+        if not case.healthy_before:
+            scene.tenants[name] = scene.tenant(case)
+            continue
+        tenant = scene.tenants[name]
+        assert case.turned is not None
+        secret, token = case.turned
+        if token is None:
+            tenant.kubectl("delete", "secret", secret)
+        else:
+            scene.set_secret(tenant, secret, token, key="other" if case.key_lost else "token")
+        # Nobody looks before the next poll in an hour, unless it is asked for.
+        tenant.annotate("skillmeat.io/reconcile-requested-at", "after the change")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stalled_with_reason_and_remedy_and_nothing_leaves_the_portal(scene: Scene, name: str) -> None:
+    case, tenant = CASES[name], scene.tenants[name]
+
+    found = eventually(_stalled(tenant), within=30, what=f"Stalled because of {name}")
+
+    conditions = {one["type"]: one for one in found["status"]["conditions"]}
+    assert {one["observedGeneration"] for one in conditions.values()} == {found["metadata"]["generation"]}
+    for kind, status in (("Ready", "False"), ("Stalled", "True"), (case.side, "False")):
+        assert (conditions[kind]["status"], conditions[kind]["reason"]) == (status, case.reason)
+        assert [part for part in case.says if part not in conditions[kind]["message"]] == []
+    assert "Reconciling" not in conditions
+    assert tenant.portal() == scene.shown.get(name, tenant.portal())
+    if name in scene.documents:
+        assert tenant.document(scene.operator.documents_url) == (200, scene.documents[name])
+
+
+def test_the_neighbours_were_not_even_written_to(scene: Scene) -> None:
+    for name in CASES:
+        eventually(_stalled(scene.tenants[name]), within=30, what=f"Stalled because of {name}")
+
+    for tenant, version in zip(scene.neighbours, scene.untouched, strict=True):
+        assert tenant.get()["metadata"]["resourceVersion"] == version
+        assert tenant.ready() == ("True", "Succeeded")
+        assert len(tenant.portal()) == 1
+
+
+def test_one_refusal_is_tried_again_and_only_the_second_is_final(scene: Scene) -> None:
+    tenant = scene.tenants["a portal token that turns wrong"]
+    found = eventually(_stalled(tenant), within=30)
+
+    conditions = {one["type"]: one for one in found["status"]["conditions"]}
+    refused, final = (
+        datetime.fromisoformat(conditions[kind]["lastTransitionTime"]) for kind in ("CatalogReachable", "Stalled")
+    )
+    # Times in status have no fractions.
+    assert (final - refused).total_seconds() >= RECHECK - 1
+
+
+def test_a_deletion_waits_for_a_token_that_sees_and_may_delete(scene: Scene) -> None:
+    needed = {NO_LOCATIONS: "catalog.location.read", NO_DELETE: "catalog.location.delete"}
+    tenants = {token: scene.tenant(Case("", "", ())) for token in needed}
+    try:
+        for tenant in tenants.values():
+            tenant.wait_ready()
+        for token, tenant in tenants.items():
+            scene.set_secret(tenant, "portal", token)
+            tenant.kubectl("delete", "smsrc/main", "--wait=false")
+        for token, tenant in tenants.items():
+            found = tenant.wait_ready("False", "Finalizing")
+            ready = next(one for one in found["status"]["conditions"] if one["type"] == "Ready")
+            assert needed[token] in ready["message"]
+            assert tenant.shows("t0")
+        for tenant in tenants.values():
+            scene.set_secret(tenant, "portal", "good")
+        for tenant in tenants.values():
+            eventually(lambda one=tenant: one.cluster.kubectl("get", "smsrc/main", "-n", one.namespace).returncode)
+            assert tenant.portal() == set()
+    finally:
+        for tenant in tenants.values():
+            tenant.close()
+
+
+def test_rotated_secrets_heal_within_twenty_seconds(scene: Scene) -> None:
+    for name in WHO_GETS_BETTER:
+        eventually(_stalled(scene.tenants[name]), within=30)
+
+    began: dict[str, float] = {}
+    for name in WHO_GETS_BETTER:
+        case = CASES[name]
+        scene.set_secret(scene.tenants[name], case.turned[0] if case.turned else "portal", "good")
+        began[name] = time.monotonic()
+    took: dict[str, float] = {}
+    while len(took) < len(began) and time.monotonic() - max(began.values()) < 2 * HEALED_WITHIN:
+        for name in set(began) - set(took):
+            if scene.tenants[name].ready() == ("True", "Succeeded"):
+                took[name] = time.monotonic() - began[name]
+    print(f"healed after {', '.join(f'{seconds:.1f}' for seconds in sorted(took.values()))} s")
+
+    assert {name: seconds for name, seconds in took.items() if seconds > HEALED_WITHIN} == {}
+    assert set(took) == set(began)
+    for name in WHO_GETS_BETTER:
+        assert len(scene.tenants[name].portal()) == 1
+
+
+def _stalled(tenant: Tenant) -> Callable[[], Object | None]:
+    def look() -> Object | None:
+        found: dict[str, Any] = tenant.get()
+        stalled = [one for one in found.get("status", {}).get("conditions", []) if one["type"] == "Stalled"]
+        return found if stalled else None
+
+    return look

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.figures import Figure, Unit, median
@@ -12,6 +13,8 @@ from benchmarks.site import TEMPLATES, Site
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import find_access
 from skillmeat_operator.api.names import CATALOG_SOURCE
+from testbed.web import call, expect
+from tests.real.harness.document_server import DocumentServer
 
 COUNT = 200
 TEMPLATES_EACH = 3
@@ -33,8 +36,12 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
         passed = site.wait_all_ready("many", within=600, every=0.5) + started
         reads = len(site.proxy.requests(TEMPLATES, method="GET"))
         refused = sum(one.status == 429 for one in site.proxy.seen)
-        sample = site.sources("many")[0]["status"]
+        published = site.sources("many")
+        documents = {url: _document(url) for url in (one["status"]["catalog"]["target"] for one in published)}
+    say("measuring the portal alone")
+    alone = _portal_alone(site, documents)
     say("measuring bare status patches")
+    sample = published[0]["status"]
     site.create(*[_source(site, "bare", number) for number in range(COUNT)])
     names = [one["metadata"]["name"] for one in site.sources("bare")]
     bare = median([asyncio.run(_patch_all(site, names, sample, turn)) for turn in range(3)])
@@ -48,6 +55,7 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
             bare_is=f"{COUNT} status patches, {WORKERS} at a time",
         ),
         Figure("of that: the operator's start until both kinds are listed", started, Unit.SECONDS),
+        Figure("the portal alone with the same locations, POST to visible", alone, Unit.SECONDS),
         Figure(
             "list reads of SkillMeat until then", reads, Unit.COUNT, budget=10, bare=1, bare_is="one list"
         ),
@@ -58,6 +66,29 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
 def _source(site: Site, namespace: str, number: int) -> dict[str, Any]:
     name = f"bench-{number:03d}"
     return site.source(namespace, name, interval="5m", catalog_namespace=name)
+
+
+def _document(url: str) -> bytes:
+    return expect(call("GET", url), 200, what="A document of the operator").body
+
+
+def _portal_alone(site: Site, documents: Mapping[str, bytes]) -> float:
+    """Seconds that a fresh portal needs for the same documents from another server, with no operator about.
+
+    Raises:
+        TimeoutError: it does not show them all in five minutes.
+    """
+    site.backstage.restart()
+    catalog = site.backstage.catalog
+    with DocumentServer(site.operator.documents_port) as server, ThreadPoolExecutor(WORKERS) as pool:
+        server.documents.update({"/" + url.split("/", 3)[3]: body for url, body in documents.items()})
+        began = time.monotonic()
+        list(pool.map(catalog.register, documents))
+        while len(catalog.by_query("kind=template", fields=["metadata.name"])) < COUNT * TEMPLATES_EACH:
+            if time.monotonic() - began > 300:
+                raise TimeoutError("the portal alone does not show all templates after 300 s")
+            time.sleep(0.5)
+        return time.monotonic() - began
 
 
 async def _patch_all(site: Site, names: list[str], sample: dict[str, Any], turn: int) -> float:

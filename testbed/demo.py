@@ -41,9 +41,9 @@ def main(
             with open_stage(run.path, screen) as stage:
                 code = perform(stage, steps, screen)
                 if code == DONE:
-                    farewell(stage, screen)
+                    screen.heading(f"Every step showed what it should, in {screen.elapsed:.0f} s")
                     if not once:
-                        screen.say("All of it stays up until Ctrl-C.")
+                        look_around(stage, screen)
                         threading.Event().wait()
         except Stopped:
             screen.gap()
@@ -71,9 +71,10 @@ def perform(stage: Stage, steps: Sequence[Step[Stage]], screen: Screen) -> int:
     return DONE if play(steps, stage, screen) else NOT_SHOWN
 
 
-def farewell(stage: Stage, screen: Screen) -> None:
+def look_around(stage: Stage, screen: Screen) -> None:
     """Say how to look around."""
-    screen.heading(f"Every step showed what it should, in {screen.elapsed:.0f} s. Look around:")
+    screen.say("All of it stays up until Ctrl-C. Look around, in another terminal:")
+    screen.gap()
     variables = stage.variables()
     screen.copyable(f"export KUBECONFIG={variables['KUBECONFIG']}")
     screen.copyable(f'export PATH="{stage.folder / "bin"}:$PATH"')
@@ -82,6 +83,7 @@ def farewell(stage: Stage, screen: Screen) -> None:
     for line in (
         f"kubectl get smsrc,smtb -n {NAMESPACE} -o wide",
         f"kubectl describe smsrc {SOURCE} -n {NAMESPACE}",
+        f"kubectl get events -n {NAMESPACE}",
         "kubectl explain smsrc.spec.backstage",
         f"skillmeat-operator status -n {NAMESPACE}",
         f"skillmeat-operator status bundle/{BUNDLE} -n {NAMESPACE}",

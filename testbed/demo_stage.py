@@ -135,7 +135,8 @@ class Stage:
     def command(self, line: str, *, code: int = 0) -> str:
         """Show a command line, run it, show what it printed, and return that.
 
-        Raises ``NotShownError`` when it ends with another code than this.
+        Raises ``NotShownError`` when it ends with another code than this, ``PartError`` when that is because
+        the operator has ended.
         """
         self.screen.prompt(line)
         try:
@@ -154,6 +155,7 @@ class Stage:
             raise NotShownError(f"this command took over {_COMMAND_SECONDS:.0f} s.") from None
         self.screen.output(done.stdout)
         if done.returncode != code:
+            self.check_operator()
             raise NotShownError(f"this command ended with {done.returncode}, not {code}.")
         return done.stdout
 
@@ -169,15 +171,19 @@ class Stage:
 
     def look(self) -> Look:
         """The objects and the portal as they are now; raises ``PartError`` when the operator has ended."""
-        if self.operator is not None and not self.operator.running:
-            tail = "\n".join(self.operator.log_tail().splitlines()[-_LOG_LINES:])
-            raise PartError(f"the operator ended with {self.operator.exit_code}:\n{tail}")
+        self.check_operator()
         portal = [Template.from_entity(entity) for entity in self.backstage.catalog.templates()]
         return Look(
             source=self._object("catalogsources", SOURCE),
             bundle=self._object("templatebundles", BUNDLE),
             portal={template.name: template for template in portal},
         )
+
+    def check_operator(self) -> None:
+        """Raise ``PartError`` with the end of its log when the operator was started and has ended."""
+        if self.operator is not None and not self.operator.running:
+            tail = "\n".join(self.operator.log_tail().splitlines()[-_LOG_LINES:])
+            raise PartError(f"the operator ended with {self.operator.exit_code}:\n{tail}")
 
     def until(self, *expectations: Expectation, within: float = 60.0) -> Look:
         """Look until all expectations hold; raises ``NotShownError`` after ``within`` seconds."""

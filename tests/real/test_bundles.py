@@ -114,7 +114,11 @@ def second_granularity(tenant: Tenant, name: str) -> None:
     created = tenant.get(name, "smtb")["metadata"]["creationTimestamp"]
 
     def later() -> bool:
-        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "age", "namespace": tenant.namespace}}
+        probe = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "age", "namespace": tenant.namespace},
+        }
         tenant.kubectl("delete", "configmap", "age", "--ignore-not-found")
         tenant.apply(probe)
         return bool(tenant.get("age", "configmap")["metadata"]["creationTimestamp"] > created)
@@ -122,7 +126,9 @@ def second_granularity(tenant: Tenant, name: str) -> None:
     eventually(later, within=5)
 
 
-def test_a_bundle_without_its_source_waits_then_stalls_and_is_ready_once_it_is_created(tenant: Tenant) -> None:
+def test_a_bundle_without_its_source_waits_then_stalls_and_is_ready_once_it_is_created(
+    tenant: Tenant,
+) -> None:
     tenant.add_templates(1)
     tenant.apply(tenant.bundle("t0"))
 

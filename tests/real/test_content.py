@@ -135,7 +135,9 @@ def test_an_update_that_reached_one_worker_only_is_not_undone_by_the_other(crowd
         crowded.skillmeat.update_template(crowded.templates["t0"], backstage_owner="team-b")
         assert crowded.skillmeat.invalidate(crowded.bundles["t0"]) > 0
         crowded.sync("driver")
-    eventually(lambda: owner_in_portal(crowded) == "group:default/team-b", what="the new content in the portal")
+    eventually(
+        lambda: owner_in_portal(crowded) == "group:default/team-b", what="the new content in the portal"
+    )
     crowded.sync()
     time.sleep(1.5)
     quiet = Quiet(crowded)
@@ -147,7 +149,9 @@ def test_an_update_that_reached_one_worker_only_is_not_undone_by_the_other(crowd
         owners.append(owner_in_portal(crowded))
 
     time.sleep(1.5)
-    assert {owner for _, owner in listed(crowded)[-6:]} == {"team-a", "team-b"}, "both workers must have answered"
+    assert {owner for _, owner in listed(crowded)[-6:]} == {"team-a", "team-b"}, (
+        "both workers must have answered"
+    )
     assert owners == ["group:default/team-b"] * 6
     assert owner_in_portal(crowded) == "group:default/team-b"
     assert quiet.changes() == []
@@ -179,7 +183,9 @@ class Workers:
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
         parent = tenant.skillmeat.process.pid
-        self._pids = [pid for pid in children(parent) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        self._pids = [
+            pid for pid in children(parent) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
         assert len(self._pids) == 2
 
     @contextlib.contextmanager
@@ -240,4 +246,8 @@ class Quiet:
     def changes(self) -> list[str]:
         """What has moved, in words."""
         after = self._look()
-        return [f"{what}: {self._before[what]} → {after[what]}" for what in after if after[what] != self._before[what]]
+        return [
+            f"{what}: {self._before[what]} → {after[what]}"
+            for what in after
+            if after[what] != self._before[what]
+        ]

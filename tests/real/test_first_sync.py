@@ -59,7 +59,9 @@ def test_every_count_agrees_with_the_catalogs_own_by_query(tenant: Tenant) -> No
 
     shown = tenant.marked()
 
-    listed = [one for one in tenant.skillmeat.templates() if tenant.namespace in one["metadata"].get("tags", [])]
+    listed = [
+        one for one in tenant.skillmeat.templates() if tenant.namespace in one["metadata"].get("tags", [])
+    ]
     assert len(listed) == status["entities"]["discovered"] == status["entities"]["selected"]
     assert len(shown) == status["entities"]["published"] == status["entities"]["inCatalog"]
     assert {one["metadata"]["namespace"] for one in shown} == {tenant.namespace}
@@ -68,7 +70,9 @@ def test_every_count_agrees_with_the_catalogs_own_by_query(tenant: Tenant) -> No
     location = tenant.backstage.catalog.by_query(
         f"kind=location,spec.target={status['catalog']['target']}", fields=["kind", "metadata.name"]
     )
-    assert [f"location:default/{one['metadata']['name']}" for one in location] == [status["catalog"]["entityRef"]]
+    assert [f"location:default/{one['metadata']['name']}" for one in location] == [
+        status["catalog"]["entityRef"]
+    ]
 
 
 def test_print_columns_say_what_status_says(tenant: Tenant) -> None:
@@ -92,9 +96,21 @@ def test_print_columns_say_what_status_says(tenant: Tenant) -> None:
     assert wide["MESSAGE"] == "2 templates published and verified in the catalog"
     said = {"NAME": "t0", "READY": "True", "REASON": "Succeeded", "VERSION": "1.0.0", "STALE": "false"}
     assert bundle == {**said, "IN-CATALOG": "true", "AGE": bundle["AGE"]}
-    assert list(wide_bundle)[7:] == ["ENTITY", "SOURCE", "AVAILABLE", "COMPONENTS", "PUBLISH", "SUSPENDED", "MESSAGE"]
+    assert list(wide_bundle)[7:] == [
+        "ENTITY",
+        "SOURCE",
+        "AVAILABLE",
+        "COMPONENTS",
+        "PUBLISH",
+        "SUSPENDED",
+        "MESSAGE",
+    ]
     assert wide_bundle["ENTITY"] == tenant.ref("t0")
-    assert (wide_bundle["SOURCE"], wide_bundle["PUBLISH"], wide_bundle["SUSPENDED"]) == ("main", "true", "false")
+    assert (wide_bundle["SOURCE"], wide_bundle["PUBLISH"], wide_bundle["SUSPENDED"]) == (
+        "main",
+        "true",
+        "false",
+    )
 
 
 def test_the_operator_stops_within_five_seconds(operator: OperatorProcess) -> None:

@@ -46,8 +46,14 @@ def leaving(
     declared = {"catalogNamespace": f"{tenant.namespace}-declared"}
     tenant.apply(
         tenant.source("declared", backstage=declared, publishPolicy="Declared"),
-        {**tenant.bundle("kept", "declared"), "metadata": {"name": "declared-kept", "namespace": tenant.namespace}},
-        {**tenant.bundle("filtered", "declared"), "metadata": {"name": "undeclared", "namespace": tenant.namespace}},
+        {
+            **tenant.bundle("kept", "declared"),
+            "metadata": {"name": "declared-kept", "namespace": tenant.namespace},
+        },
+        {
+            **tenant.bundle("filtered", "declared"),
+            "metadata": {"name": "undeclared", "namespace": tenant.namespace},
+        },
     )
     tenant.wait_ready(reason="Succeeded")
     tenant.wait_ready(reason="Succeeded", name="declared")
@@ -102,7 +108,9 @@ def test_a_disabled_template_is_in_no_count(leaving: Leaving) -> None:
 
     # Listed are kept, withdrawn and filtered; the filter takes the last one, the TemplateBundle the second.
     eventually(
-        lambda: counts(tenant, "discovered", "selected", "withheld", "published", "inCatalog") == (3, 2, 1, 1, 1),
+        lambda: (
+            counts(tenant, "discovered", "selected", "withheld", "published", "inCatalog") == (3, 2, 1, 1, 1)
+        ),
         what="the counts without what left",
     )
     assert counts(tenant, "held", "missing", "invalid", "conflicting", "orphaned") == (0, 0, 0, 0, 0)
@@ -110,7 +118,9 @@ def test_a_disabled_template_is_in_no_count(leaving: Leaving) -> None:
     tenant.wait_ready(reason="Succeeded")
 
 
-def test_a_withdrawn_bundle_says_that_it_is_on_its_way_out_and_then_that_it_is_held_back(leaving: Leaving) -> None:
+def test_a_withdrawn_bundle_says_that_it_is_on_its_way_out_and_then_that_it_is_held_back(
+    leaving: Leaving,
+) -> None:
     assert leaving.waiting["withdrawn"] != ("True", "Succeeded")
     tenant = leaving.tenant
     gone(tenant, "withdrawn")

@@ -107,10 +107,23 @@ def test_a_step_that_does_not_show_what_it_should_ends_the_demo_with_1(step, tol
     printed = capsys.readouterr().out
     assert code == NOT_SHOWN
     assert told in printed
-    assert "Look around" not in printed
+    assert "Every step showed what it should" not in printed
     assert played == []
     assert str(stage.folder) in printed
     assert stage.folder.exists()  # for a look at the logs
+
+
+def test_a_command_that_failed_because_the_operator_ended_says_so(capsys):
+    def step(stage) -> None:
+        stage.operator = Process(
+            "the operator", ["sh", "-c", "echo no token >&2; exit 7"], log=stage.folder / "log"
+        )
+        stage.operator.start().wait(10)
+        stage.command("false")
+
+    code, _ = run_demo(step)
+    assert code == NOT_SHOWN
+    assert "the operator ended with 7:\nno token" in capsys.readouterr().out
 
 
 def test_a_part_that_does_not_start_ends_the_demo_with_1(capsys):
@@ -124,7 +137,8 @@ def test_a_demo_whose_steps_all_show_what_they_should_ends_with_0_and_leaves_no_
     printed = capsys.readouterr().out
     assert code == DONE
     assert "    a-token\n" in printed
-    assert f"export KUBECONFIG={stage.folder}/admin.kubeconfig" in printed
+    assert "Every step showed what it should" in printed
+    assert "export KUBECONFIG" not in printed  # nothing is there any more to look at
     assert "\x1b" not in printed
     assert not stage.folder.exists()
 
@@ -148,7 +162,7 @@ sys.exit(main({}, open_stage=SmallStage, steps=[Step("one", step)]))
 @pytest.mark.parametrize(
     ("moment", "ready", "code"),
     [
-        pytest.param("after", "Ctrl-C", DONE, id="after the last step"),
+        pytest.param("after", "the operator's log", DONE, id="after the last step"),
         pytest.param("within", "sleep 600", INTERRUPTED, id="within a step"),
     ],
 )
@@ -174,6 +188,8 @@ def test_ctrl_c_ends_everything(moment, ready, code, number):
     assert demo.returncode == code, printed
     assert "Everything is stopped." in printed
     assert "Traceback" not in printed
+    looks_around = "export KUBECONFIG=" in printed and "Ctrl-C" in printed
+    assert looks_around is (moment == "after")
     pid, folder = next(line.split()[1:] for line in lines if line.startswith("pid "))
     assert not alive(int(pid))
     assert not Path(folder).exists()

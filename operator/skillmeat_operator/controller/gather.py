@@ -5,7 +5,6 @@ or failed.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,15 +15,13 @@ from skillmeat_operator.controller.memory import Refusal
 from skillmeat_operator.controller.poller import Pollers
 from skillmeat_operator.controller.portals import Portals
 from skillmeat_operator.controller.shared_read import Reading
+from skillmeat_operator.controller.surroundings import SurroundingsReader
 from skillmeat_operator.controller.visit import Visit
 from skillmeat_operator.domain.condition_set import find
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
-from skillmeat_operator.domain.filters import needs_bundle_status
 from skillmeat_operator.domain.observation import PortalView, TemplateList
 from skillmeat_operator.domain.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
-
-logger = logging.getLogger(__name__)
 
 _CONDITION = {Side.SOURCE: ConditionType.SOURCE_REACHABLE, Side.CATALOG: ConditionType.CATALOG_REACHABLE}
 
@@ -68,6 +65,7 @@ class Gatherer:
         self._clock = clock
         self._now = now
         self._timings = timings
+        self._surroundings = SurroundingsReader(clock=clock)
 
     async def source(self, visit: Visit) -> SourceGathered:
         """The last complete reading of the source, or a new one where the visit asks for it."""
@@ -159,10 +157,7 @@ class Gatherer:
                 second = refusal.first + self._timings.credential_recheck
                 if visit.began >= second:
                     bound = max(bound, second)
-        for token in visit.pending_requests():
-            if token is not None:
-                bound = max(bound, memory.requests_seen.get(token, visit.began))
-        return bound
+        return max(bound, self._asked_at(visit))
 
     def _portal_not_before(self, visit: Visit, connection: PortalConnection, *, fresh: bool) -> float:
         memory = visit.memory
@@ -180,23 +175,16 @@ class Gatherer:
 
     async def _look_around(self, visit: Visit, connection: SourceConnection) -> None:
         """Version and edition of the server, and its staleness pages: both at their own slow cadence."""
-        memory, source = visit.memory, visit.source
-        now = self._clock()
-        cadence = max(2 * source.spec.interval.total_seconds(), self._timings.staleness_least)
-        if (
-            memory.staleness_at is not None
-            and now - memory.staleness_at < cadence
-            and not any(visit.pending_requests())
-        ):
-            return
-        needed = needs_bundle_status(source.spec.filters)
-        memory.staleness_at = now
-        try:
-            memory.server = await connection.client.server_info()
-        except FailedError as error:
-            logger.info("the server does not tell its version: %s", error.failure.reason)
-        try:
-            memory.staleness = await connection.client.read_staleness()
-        except FailedError as error:
-            memory.staleness = None
-            logger.info("staleness cannot be told (needed by a filter: %s): %s", needed, error.failure.reason)
+        memory = visit.memory
+        cadence = max(2 * visit.source.spec.interval.total_seconds(), self._timings.staleness_least)
+        if memory.outcome is None:
+            cadence = self._timings.fresh_enough
+        bound = max(visit.began - cadence, self._asked_at(visit))
+        around = await self._surroundings.of(connection, not_before=bound)
+        memory.server = around.server or memory.server
+        memory.staleness = around.staleness
+
+    def _asked_at(self, visit: Visit) -> float:
+        """When the newest pending request was first seen; 0 without one."""
+        seen = visit.memory.requests_seen
+        return max((seen.get(one, visit.began) for one in visit.pending_requests() if one), default=0.0)

@@ -52,7 +52,6 @@ class SourceMemory:
     newest: Mapping[str, datetime] = field(default_factory=dict)
     generated: Mapping[str, datetime] = field(default_factory=dict)
     staleness: StalenessReading | None = None
-    staleness_at: float | None = None
     server: ServerInfo | None = None
 
     plan: Plan | None = None

@@ -31,6 +31,7 @@ from skillmeat_operator.controller.writer import ObjectWriter
 from skillmeat_operator.domain.condition_set import find
 from skillmeat_operator.domain.configuration import publication
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
+from skillmeat_operator.domain.filters import needs_bundle_status
 from skillmeat_operator.domain.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.ownership import Owner
 from skillmeat_operator.domain.summary import announce, summarise, suspended
@@ -286,8 +287,7 @@ class SourceReconciler:
         """A filter over bundle statuses needs a server that tells them."""
         if gathered.reading is None or visit.memory.staleness is not None:
             return base
-        filters = visit.source.spec.filters
-        if not any(one.bundle_statuses for one in (*filters.include, *filters.exclude)):
+        if not needs_bundle_status(visit.source.spec.filters):
             return base
         failure = Failure(
             side=Side.SOURCE,

@@ -104,7 +104,7 @@ class ObjectWriter:
         before: tuple[Condition, ...],
         after: tuple[Condition, ...],
     ) -> None:
-        """One Event where Ready changed its value or its reason; a sync that goes on as before is no news."""
+        """One Event and one log line where Ready changed its value or its reason; going on as before is no news."""
         old, new = find(before, ConditionType.READY), find(after, ConditionType.READY)
         if new is None or new.status is ConditionStatus.UNKNOWN or new.reason == Reason.PROGRESSING:
             return
@@ -113,6 +113,8 @@ class ObjectWriter:
         good = new.status is ConditionStatus.TRUE and new.reason != Reason.SERVING_LAST_GOOD
         event_type = EventType.NORMAL if good else EventType.WARNING
         ref = ObjectRef.of(names, Metadata.from_object(stored))
+        level = logging.INFO if good else logging.WARNING
+        logger.log(level, "%s: Ready is %s, %s: %s", ref, new.status, new.reason, new.message)
         try:
             await self._events.emit(ref, event_type, new.reason, new.message)
         except KubernetesError as error:

@@ -223,12 +223,17 @@ class _Derivation:
             self._ready(Reason.SUCCEEDED, "published and verified in the catalog")
 
     def _not_found(self) -> None:
-        message = (
-            "the source has no such bundle with an enabled template: "
-            "correct spec.bundleRef, or enable it in SkillMeat"
-        )
-        held = " (it stays published while its removal is held)" if self.record is not None else ""
-        self._awaited(Reason.BUNDLE_NOT_FOUND, message + held, confirmed=self.context.read_again)
+        if self.record is not None:
+            message = (
+                "the bundle vanished from the source and its template stays published while its removal is held: "
+                f"see CatalogSource {self.bundle.spec.source_ref.name}"
+            )
+        else:
+            message = (
+                "the source has no such bundle with an enabled template: "
+                "correct spec.bundleRef, or enable it in SkillMeat"
+            )
+        self._awaited(Reason.BUNDLE_NOT_FOUND, message, confirmed=self.context.read_again)
 
     def _awaited(self, reason: Reason, message: str, *, confirmed: bool) -> None:
         """Something is missing that GitOps may bring a moment later: Stalled only after a grace."""

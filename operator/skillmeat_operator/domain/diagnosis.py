@@ -49,10 +49,12 @@ def diagnose(
         target: URL of the document.
     """
     entities: dict[str, Finding] = {}
+    # Where the portal's rules refuse the kind it names the first entity, with which nothing is wrong.
+    by_rule = dry_run is not None and dry_run.kind_not_allowed
     for ref in state.missing:
         if ref in holders:
             entities[ref] = Finding(Reason.CONFLICT, conflict_message(holders[ref]))
-        elif ref in state.refused or (dry_run is not None and ref in dry_run.refused_refs):
+        elif not by_rule and (ref in state.refused or (dry_run is not None and ref in dry_run.refused_refs)):
             entities[ref] = Finding(
                 Reason.SCHEMA_REFUSED,
                 "the portal refuses this entity and shows an older form or none; "

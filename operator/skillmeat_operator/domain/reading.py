@@ -64,7 +64,7 @@ def settle(
             seen[identifier] = max(built, seen.get(identifier, built))
             # What is ignored says nothing of how new the kept element is either, or staleness would flip with
             # every worker process that answers.
-            kept = generated_at(known) if lags else None
+            kept = generated_at(known) if lags and isinstance(known, Mapping) else None
             generated[identifier] = max(seen[identifier], kept) if kept is not None else built
     result = tuple(settled)
     changed = previous is None or len(result) != len(previous) or _order(result) != _order(tuple(previous))

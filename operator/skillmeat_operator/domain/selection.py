@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from skillmeat_operator.api.names import GENERATED_AT
+from skillmeat_operator.api.names import GENERATED_AT, TEMPLATE_STALE
 from skillmeat_operator.domain.candidates import Candidate, Fate
 from skillmeat_operator.domain.declarations import declaration_hash
 from skillmeat_operator.domain.entity import annotation, content_hash
@@ -139,6 +139,10 @@ def record_of(candidate: Candidate, previous: Record | None) -> Record:
     built = annotation(candidate.entity, GENERATED_AT)
     if previous is not None and previous.content_hash == digest and previous.generated_at is not None:
         built = previous.generated_at
+    stale = candidate.stale
+    if stale is None and previous is not None and previous.content_hash == digest:
+        # It cannot be told now (after a restart during an outage, say): the document keeps what was known.
+        stale = {"true": True, "false": False}.get(annotation(previous.entity or {}, TEMPLATE_STALE) or "")
     declaration = candidate.declaration
     return Record(
         ref=candidate.ref,
@@ -147,7 +151,7 @@ def record_of(candidate: Candidate, previous: Record | None) -> Record:
         bundle_version=candidate.version,
         generated_at=built,
         content_hash=digest,
-        entity=seal(candidate.entity, generated_at=built, stale=candidate.stale),
+        entity=seal(candidate.entity, generated_at=built, stale=stale),
         held=None,
         lost_since=None,
         bundle_status=candidate.bundle_status,

@@ -63,16 +63,13 @@ def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> Cata
 
 
 def announce(source: CatalogSource, *, now: datetime) -> CatalogSourceStatus:
-    """The status of a first visit that takes a while."""
+    """The status of a first visit that takes a while; unchanged where a visit has said something already."""
+    ready = find(source.status.conditions, ConditionType.READY)
+    if ready is not None and ready.status is not UNKNOWN:
+        return source.status
     conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
     conditions.working(Reason.PROGRESSING, "the first sync is under way")
-    ready = find(source.status.conditions, ConditionType.READY)
-    conditions.set(
-        ConditionType.READY,
-        UNKNOWN if ready is None else FALSE,
-        Reason.PROGRESSING,
-        "the first sync is under way",
-    )
+    conditions.set(ConditionType.READY, UNKNOWN, Reason.PROGRESSING, "the first sync is under way")
     return source.status.model_copy(
         update={"observed_generation": source.generation, "conditions": conditions.result()}
     )

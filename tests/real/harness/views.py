@@ -12,7 +12,11 @@ def bundle_ready(
 
     def look() -> Object | None:
         right = tenant.ready(name, "smtb") == (status, reason)
-        return tenant.get(name, "smtb") if right and (tenant.stalled(name, "smtb") is not None) == stalled else None
+        return (
+            tenant.get(name, "smtb")
+            if right and (tenant.stalled(name, "smtb") is not None) == stalled
+            else None
+        )
 
     try:
         return eventually(look, within=within)

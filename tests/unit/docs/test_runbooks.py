@@ -69,7 +69,9 @@ def anchors(page: Path) -> set[str]:
 def commands() -> Iterator[Any]:
     """Every line of every shell block, as words."""
     for page in EVERY_PAGE:
-        for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        for block in re.findall(
+            r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        ):
             for number, line in enumerate(block.splitlines()):
                 for part in re.split(r" \| (?=kubectl|jq|skillmeat)", line):
                     yield pytest.param(shlex.split(part), id=f"{page.name}-{number}-{part[:60]}")
@@ -91,7 +93,10 @@ def unknown(value: Any, declared: dict[str, Any], path: str = "") -> list[str]:
     known = declared["properties"]
     missing = [f"{path}.{key}" for key in value if key not in known]
     return missing + [
-        one for key, inner in value.items() if key in known for one in unknown(inner, known[key], f"{path}.{key}")
+        one
+        for key, inner in value.items()
+        if key in known
+        for one in unknown(inner, known[key], f"{path}.{key}")
     ]
 
 
@@ -129,13 +134,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not place or place in anchors(aim), target
 
 
-@pytest.mark.parametrize("words", [one for one in COMMANDS_IN_DOCS if "skillmeat-operator" == one.values[0][0]])
+@pytest.mark.parametrize(
+    "words", [one for one in COMMANDS_IN_DOCS if one.values[0][0] == "skillmeat-operator"]
+)
 def test_a_command_of_ours_parses(words: list[str]) -> None:
     parsed = command_module(words[1]).COMMAND.parser("skillmeat-operator").parse_args(words[2:])
     assert parsed.namespace == "team-a"
 
 
-@pytest.mark.parametrize("words", [one for one in COMMANDS_IN_DOCS if one.values[0][:2] == ["kubectl", "annotate"]])
+@pytest.mark.parametrize(
+    "words", [one for one in COMMANDS_IN_DOCS if one.values[0][:2] == ["kubectl", "annotate"]]
+)
 def test_an_annotation_is_one_that_the_operator_reads(words: list[str]) -> None:
     assert "--overwrite" in words
     keys = {word.partition("=")[0] for word in words if re.match(r"[\w.-]+\.\w+/[\w-]+=", word)}
@@ -143,7 +152,9 @@ def test_an_annotation_is_one_that_the_operator_reads(words: list[str]) -> None:
     assert keys <= ANNOTATIONS
 
 
-@pytest.mark.parametrize("words", [one for one in COMMANDS_IN_DOCS if one.values[0][:2] == ["kubectl", "patch"]])
+@pytest.mark.parametrize(
+    "words", [one for one in COMMANDS_IN_DOCS if one.values[0][:2] == ["kubectl", "patch"]]
+)
 def test_a_patch_is_json_and_names_fields_that_exist(words: list[str]) -> None:
     kind, _, _ = words[2].partition("/")
     patch = json.loads(words[words.index("-p") + 1])
@@ -169,7 +180,9 @@ def test_fields_flags_variables_and_conditions_in_the_text_exist(page: Path) -> 
     assert set(re.findall(r"SKILLMEAT_OPERATOR_[A-Z_]+", text)) <= {flag.variable for flag in flag_fields()}
     assert set(re.findall(r"--for=condition=(\w+)", text)) <= {condition.value for condition in CONDITIONS}
     ours = set(re.findall(r"skillmeat\.io/([a-z-]+)", text)) - {"v1alpha1"}
-    known = {value.partition("/")[2] for value in vars(names).values() if isinstance(value, str) and "/" in value}
+    known = {
+        value.partition("/")[2] for value in vars(names).values() if isinstance(value, str) and "/" in value
+    }
     assert ours <= known
     for path in set(re.findall(r"`((?:spec|status)(?:\.[a-zA-Z]+)+)`", text)):
         keys = path.split(".")

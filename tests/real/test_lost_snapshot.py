@@ -1,0 +1,197 @@
+"""The operator's own memory is lost, in part or as a whole: the portal does not notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from testbed.web import call
+from tests.real.harness.fault_proxy import Fault
+from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
+from tests.real.harness.tenant import Tenant, eventually
+from tests.real.harness.watching import DocumentWatch
+
+EMPTY = Fault(body=b"[]")
+LABEL = "skillmeat.io/catalog-source-uid"
+
+Lose = Callable[[Tenant], None]
+
+
+def _delete(tenant: Tenant, part: str | None) -> None:
+    uid = tenant.get()["metadata"]["uid"]
+    chosen = f"{LABEL}={uid}" + (f",skillmeat.io/part={part}" if part else "")
+    gone = tenant.cluster.run("delete", "configmap", "-n", NAMESPACE, "-l", chosen)
+    assert "deleted" in gone
+
+
+def _head(tenant: Tenant) -> None:
+    _delete(tenant, "head")
+
+
+def _chunk(tenant: Tenant) -> None:
+    _delete(tenant, "chunk")
+
+
+def _both(tenant: Tenant) -> None:
+    _delete(tenant, None)
+
+
+def _spoilt(tenant: Tenant) -> None:
+    """The head is there and says nothing that this version can read."""
+    uid = tenant.get()["metadata"]["uid"]
+    patch = json.dumps({"data": {"head.json": '{"version": 999}'}})
+    tenant.cluster.run("patch", "configmap", f"smsrc-{uid}", "-n", NAMESPACE, "--type=merge", "-p", patch)
+
+
+LOSSES = [
+    pytest.param(_head, id="the head"),
+    pytest.param(_chunk, id="the chunk"),
+    pytest.param(_both, id="head and chunk"),
+    pytest.param(_spoilt, id="the head's content"),
+]
+
+
+def _published(tenant: Tenant, operator: OperatorProcess) -> list[str]:
+    operator.start()
+    names = tenant.add_templates(4)
+    tenant.apply(tenant.source())
+    tenant.wait_ready(reason="Succeeded")
+    return names
+
+
+def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
+    return frozenset(tenant.ref(name) for name in names)
+
+
+def _snapshot(tenant: Tenant) -> set[str]:
+    """Parts of the snapshot that exist."""
+    uid = tenant.get()["metadata"]["uid"]
+    found = tenant.cluster.get("configmap", "-n", NAMESPACE, "-l", f"{LABEL}={uid}")["items"]
+    return {one["metadata"]["labels"]["skillmeat.io/part"] for one in found}
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_lost_while_the_operator_runs_it_is_written_anew(
+    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    before = call("GET", url).body
+
+    with DocumentWatch(url) as watch:
+        lose(tenant)
+        tenant.sync()
+        eventually(lambda: _snapshot(tenant) == {"head", "chunk"}, what="the snapshot is there again")
+        eventually(lambda: call("GET", url).status == 200, what="the document is served again")
+        tenant.wait_ready(reason="Succeeded")
+        # What was written anew is whole: an operator that starts without SkillMeat serves it.
+        tenant.proxy.down()
+        own_operator.stop()
+        own_operator.start()
+        tenant.wait_ready(reason="ServingLastGood")
+
+    assert watch.bodies() == {before}
+    assert watch.answers[-1].status == 200
+    assert tenant.shows(*names)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_lost_while_the_operator_is_stopped_and_skillmeat_is_down_nothing_is_served_and_nothing_leaves(
+    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    before = call("GET", url).body
+    own_operator.stop()
+    lose(tenant)
+    tenant.proxy.down()
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        tenant.sync()
+        assert call("GET", url).status == 503
+        tenant.backstage.catalog.refresh(tenant.get()["status"]["catalog"]["entityRef"])
+        assert tenant.shows(*names)
+        tenant.proxy.up()
+        tenant.wait_ready(reason="Succeeded")
+        eventually(lambda: call("GET", url).status == 200)
+
+    assert watch.statuses() <= {None, 503, 200}
+    assert watch.bodies() == {before}
+    assert tenant.shows(*names)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_stands_in_for_it(
+    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    own_operator.stop()
+    lose(tenant)
+    tenant.proxy.fault = EMPTY
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        found = tenant.wait_ready("False", "RemovalHeld")
+        eventually(lambda: call("GET", url).status == 200)
+
+    assert set(found["status"]["removal"]["refs"]) == _refs(tenant, *names)
+    assert watch.documents() == {_refs(tenant, *names)}
+    assert tenant.shows(*names)
+    tenant.annotate("skillmeat.io/approve-removal", found["status"]["removal"]["id"])
+    tenant.wait_ready(reason="NoTemplates")
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "running"])
+def test_lost_during_a_hold_the_hold_goes_on_under_the_same_id(
+    tenant: Tenant, own_operator: OperatorProcess, lose: Lose, stopped: bool
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    tenant.proxy.fault = EMPTY
+    tenant.sync()
+    removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
+
+    with DocumentWatch(url) as watch:
+        if stopped:
+            own_operator.stop()
+        lose(tenant)
+        if stopped:
+            own_operator.start()
+        tenant.sync()
+        eventually(lambda: call("GET", url).status == 200)
+
+    found = tenant.wait_ready("False", "RemovalHeld")
+    assert found["status"]["removal"] == removal
+    assert watch.documents() == {_refs(tenant, *names)}
+    assert tenant.shows(*names)
+
+
+def test_with_neither_snapshot_nor_catalog_nothing_is_published(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    own_operator.stop()
+    _both(tenant)
+    tenant.proxy.fault = EMPTY
+    # The portal's port is right, and its token is refused: it cannot be read.
+    token, own_operator.backstage_token = own_operator.backstage_token, "a-token-that-is-not-known"
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        eventually(lambda: (tenant.condition("CatalogReachable") or {}).get("status") == "False")
+        tenant.sync()
+        assert call("GET", url).status == 503
+    assert watch.statuses() <= {None, 503}
+    assert tenant.shows(*names)
+    own_operator.stop()
+    own_operator.backstage_token = token
+    own_operator.start()
+    tenant.wait_ready("False", "RemovalHeld")
+    eventually(lambda: call("GET", url).status == 200)
+    assert tenant.shows(*names)

@@ -1,0 +1,223 @@
+"""The operator is restarted: what is served, held and counted goes on as if it had not been."""
+
+from __future__ import annotations
+
+import time
+
+from testbed.web import call
+from tests.real.harness.fault_proxy import Fault
+from tests.real.harness.operator_process import OperatorProcess
+from tests.real.harness.tenant import Tenant, eventually
+from tests.real.harness.watching import DocumentWatch
+
+EMPTY = Fault(body=b"[]")
+
+
+def _published(tenant: Tenant, operator: OperatorProcess, count: int = 3, **spec: object) -> list[str]:
+    operator.start()
+    names = tenant.add_templates(count)
+    tenant.apply(tenant.source(**spec))
+    tenant.wait_ready(reason="Succeeded")
+    return names
+
+
+def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
+    return frozenset(tenant.ref(name) for name in names)
+
+
+def test_the_same_document_is_served_byte_for_byte_while_skillmeat_is_down(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    plain, packed = call("GET", url), call("GET", url, headers={"Accept-Encoding": "gzip"})
+    tenant.proxy.down()
+    own_operator.stop()
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        tenant.wait_ready(reason="ServingLastGood")
+        tenant.sync()
+        again = call("GET", url, headers={"Accept-Encoding": "gzip"})
+
+    assert (again.body, again.headers["etag"]) == (packed.body, packed.headers["etag"])
+    assert watch.bodies() == {plain.body}
+    assert tenant.shows(*names)
+    tenant.proxy.up()
+    tenant.wait_ready(reason="Succeeded")
+    assert call("GET", url).body == plain.body
+
+
+def test_a_restart_with_nothing_changed_changes_nothing(tenant: Tenant, own_operator: OperatorProcess) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    before, status = call("GET", url).body, tenant.get()["status"]
+    own_operator.stop()
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        reads = len(tenant.proxy.requests("idp/templates"))
+        eventually(lambda: len(tenant.proxy.requests("idp/templates")) > reads)
+        time.sleep(1.0)
+
+    assert watch.bodies() == {before}
+    assert tenant.get()["status"] == status
+    assert tenant.shows(*names)
+
+
+def test_the_grace_of_an_outage_goes_on_over_a_restart(tenant: Tenant, own_operator: OperatorProcess) -> None:
+    _published(tenant, own_operator, outageGracePeriod="8s")
+    tenant.proxy.down()
+    tenant.sync()
+    began = time.monotonic()
+    first = tenant.condition("SourceReachable")
+    own_operator.stop()
+
+    own_operator.start()
+
+    tenant.sync()
+    if time.monotonic() - began < 6:
+        assert tenant.ready() == ("True", "ServingLastGood")
+    tenant.wait_ready("False", "SourceUnreachable", within=20)
+    print(f"Ready=False {time.monotonic() - began:.1f} s after the outage was told (grace 8 s, with a restart)")
+    now = tenant.condition("SourceReachable")
+    assert first is not None
+    assert now is not None
+    assert now["lastTransitionTime"] == first["lastTransitionTime"]
+
+
+def test_a_grace_that_passed_while_the_operator_was_away_is_over_at_its_first_visit(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator, outageGracePeriod="2s")
+    tenant.proxy.down()
+    tenant.sync()
+    own_operator.stop()
+    time.sleep(2.0)
+
+    own_operator.start()
+
+    tenant.wait_ready("False", "SourceUnreachable")
+    assert tenant.shows(*names)
+    tenant.proxy.up()
+    tenant.wait_ready(reason="Succeeded")
+
+
+def test_declared_bundles_alone_are_served_at_every_moment_of_a_restart(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    own_operator.start()
+    tenant.add_templates(4)
+    tenant.apply(
+        tenant.bundle("t0"), tenant.bundle("t1"), tenant.bundle("t2", publish=False),
+        tenant.source(publishPolicy="Declared"),
+    )
+    tenant.wait_ready(reason="Succeeded")
+    url = tenant.document_url(own_operator.documents_url)
+    before = call("GET", url).body
+
+    with DocumentWatch(url) as watch:
+        own_operator.stop()
+        own_operator.start()
+        tenant.sync()
+        own_operator.kill()
+        tenant.proxy.down()
+        own_operator.start()
+        tenant.sync()
+
+    assert watch.documents() == {_refs(tenant, "t0", "t1")}
+    assert watch.bodies() == {before}
+    assert watch.statuses() <= {200, 503, None}
+    assert tenant.shows("t0", "t1")
+
+
+def test_what_is_not_to_be_published_appears_at_no_moment_of_a_restart(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    own_operator.start()
+    tenant.add_templates(3)
+    tenant.apply(tenant.bundle("t1", publish=False), tenant.source())
+    tenant.wait_ready(reason="Succeeded")
+    url = tenant.document_url(own_operator.documents_url)
+
+    with DocumentWatch(url) as watch:
+        own_operator.stop()
+        # Decided while nobody was there to act on it: it may leave at the first visit, and nothing may enter.
+        tenant.apply(tenant.bundle("t0", publish=False))
+        tenant.proxy.down()
+        own_operator.start()
+        tenant.wait_ready("True", "HeldBack", name="t0", kind="smtb", within=60)
+
+    assert watch.documents() == {_refs(tenant, "t0", "t2"), _refs(tenant, "t2")}
+    assert watch.documents() == {_refs(tenant, "t2")} | watch.documents()
+    assert watch.answers[-1].status == 200
+    tenant.wait_portal("t2", within=60)
+
+
+def test_a_held_removal_is_the_same_one_after_a_restart_and_its_approval_is_used_once(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator, count=5)
+    url = tenant.document_url(own_operator.documents_url)
+    tenant.proxy.fault = EMPTY
+    tenant.sync()
+    removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
+
+    with DocumentWatch(url) as watch:
+        own_operator.kill()
+        own_operator.start()
+        tenant.sync()
+        assert tenant.wait_ready("False", "RemovalHeld")["status"]["removal"] == removal
+        own_operator.stop()
+        tenant.annotate("skillmeat.io/approve-removal", "0123456789abcdef")
+        own_operator.start()
+        tenant.sync()
+        assert tenant.wait_ready("False", "RemovalHeld")["status"]["removal"] == removal
+    assert watch.documents() == {_refs(tenant, *names)}
+
+    own_operator.stop()
+    tenant.annotate("skillmeat.io/approve-removal", removal["id"])
+    own_operator.start()
+    tenant.wait_ready(reason="NoTemplates")
+    tenant.proxy.fault = None
+    tenant.sync()
+    tenant.wait_ready(reason="Succeeded")
+    tenant.proxy.fault = EMPTY
+    own_operator.stop()
+    own_operator.start()
+    again = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
+    assert again["id"] != removal["id"]
+    tenant.wait_portal(*names)
+
+
+def test_a_hold_ends_by_itself_when_the_templates_came_back_while_the_operator_was_away(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator, count=4)
+    tenant.proxy.fault = EMPTY
+    tenant.sync()
+    tenant.wait_ready("False", "RemovalHeld")
+    own_operator.stop()
+    tenant.proxy.fault = None
+
+    own_operator.start()
+
+    found = tenant.wait_ready(reason="Succeeded")
+    assert "removal" not in found["status"]
+    assert tenant.shows(*names)
+
+
+def test_small_losses_before_a_restart_count_after_it(tenant: Tenant, own_operator: OperatorProcess) -> None:
+    names = _published(tenant, own_operator, count=6)
+    for name in names[:2]:
+        tenant.skillmeat.disable(tenant.templates[name])
+    tenant.sync()
+    tenant.wait_ready(reason="Succeeded")
+    own_operator.stop()
+    for name in names[2:4]:
+        tenant.skillmeat.disable(tenant.templates[name])
+
+    own_operator.start()
+
+    removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
+    assert set(removal["refs"]) == _refs(tenant, *names[2:4])

@@ -189,6 +189,10 @@ class Backstage:
                 "auth": {"externalAccess": [_access(*one) for one in self.tokens.items()]},
             },
             "catalog": catalog,
+            # The catalog's first event about a conflict is published inside a transaction. Without an events
+            # backend that asks the plug-in's own database for a signing key, and with SQLite, whose pool has
+            # one connection, the whole portal stands still for 60 s.
+            "events": {"useEventBus": "never"},
         }
 
     def _describe(self) -> Process:

@@ -1,4 +1,4 @@
-"""TemplateBundles and what they mean: found, unknown, ambiguous, twins, without a source, and their overrides."""
+"""What TemplateBundles mean: found, unknown, ambiguous, twins, without a source, and with overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A changed bundle reaches the portal with its new content; worker processes of one server never bring old content back."""
+"""A changed bundle reaches the portal with its new content, and no worker process brings old content back."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_an_update_that_reached_one_worker_only_is_not_undone_by_the_other(crowd
 
 
 def settle(tenant: Tenant) -> None:
-    """One template and two CatalogSources on one poller: a requested sync of the one is a poll of the other."""
+    """One template, two CatalogSources, one poller: a requested sync of the one is a poll of the other."""
     tenant.proxy.keep_bodies = True
     tenant.add_template("t0", backstage_owner="team-a")
     tenant.apply(tenant.source())
@@ -178,7 +178,7 @@ def listed(tenant: Tenant) -> list[tuple[str, str]]:
 
 
 class Workers:
-    """The two worker processes of a tenant's server; which of them answers is decided by holding the other."""
+    """The two worker processes of a tenant's server; who answers is decided by holding the other."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -190,7 +190,7 @@ class Workers:
 
     @contextlib.contextmanager
     def only(self, number: int) -> Iterator[None]:
-        """Let only this worker answer, for a few seconds: the server replaces one that is silent for longer."""
+        """Let only this worker answer, for seconds: the server replaces one that is silent for longer."""
         other = self._pids[1 - number]
         os.kill(other, signal.SIGSTOP)
         try:

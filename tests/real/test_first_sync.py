@@ -1,4 +1,4 @@
-"""A CatalogSource on three templates: visible, counted, Ready, and every count as the catalog itself counts."""
+"""A CatalogSource on three templates: visible, Ready, and every count as the catalog itself counts."""
 
 from __future__ import annotations
 

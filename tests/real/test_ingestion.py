@@ -1,4 +1,4 @@
-"""StaticLocation and External: the portal's admin lists our document, or another provider brings the entities in."""
+"""StaticLocation and External: the admin lists our document, or another provider brings the entities in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCUMENTS = -1
 """Which of the ports that the portal may read from is the other provider's."""
 
 
-# --- StaticLocation ----------------------------------------------------------------------------------------------
+# --- StaticLocation
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,10 @@ def listing(
     installed: Cluster,
     skillmeat: SkillMeat,
 ) -> Iterator[Tenant]:
-    """A tenant with a portal of its own whose ``catalog.locations`` lists the document of a CatalogSource to come.
+    """A tenant with a portal of its own whose ``catalog.locations`` lists the document of a source to come.
 
-    The portal's cadence is the stock one (a location is read every 100 to 150 s), so that what is seen sooner is the
-    operator's doing.
+    The portal's cadence is the stock one (a location is read every 100 to 150 s), so that what is seen sooner
+    is the operator's doing.
     """
     portal = Backstage(
         run_folder / "static-portal",
@@ -89,7 +89,7 @@ def test_a_change_of_a_listed_document_is_in_the_portal_within_seconds(listing: 
     listing.wait_ready(reason="Succeeded")
 
 
-# --- External ----------------------------------------------------------------------------------------------------
+# --- External
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Templates that are to leave do: out of the document at once, out of counts and portal with the portal's next sweep.
+"""Templates that are to leave do: out of the document at once, out of the portal with its next sweep.
 
 The portal sweeps every 30 s, so everything leaves at the same time, before the tests look at one thing each.
 """
@@ -38,7 +38,7 @@ class Leaving:
 def leaving(
     operator: OperatorProcess, installed: Cluster, skillmeat: SkillMeat, backstage: Backstage
 ) -> Iterator[Leaving]:
-    """One CatalogSource whose templates leave in four ways, and one under ``Declared`` that loses a declaration."""
+    """A source whose templates leave in four ways, and one under ``Declared`` that loses a declaration."""
     tenant = Tenant.make(installed, skillmeat, backstage)
     for name in ("kept", "disabled", "deleted", "withdrawn", "filtered"):
         tenant.add_template(name)

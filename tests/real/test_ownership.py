@@ -1,4 +1,4 @@
-"""Who holds a ref in the catalog keeps it; what is left behind on purpose is taken over by a source of the same name."""
+"""Who holds a ref in the catalog keeps it; what is left behind on purpose is adopted under the same name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def others(document_ports: range) -> Iterator[DocumentServer]:
         yield server
 
 
-# --- a location that is not ours ---------------------------------------------------------------------------------
+# --- a location that is not ours
 
 
 def test_a_ref_that_another_location_holds_is_left_to_it_until_it_goes(
@@ -65,6 +65,11 @@ def test_a_ref_of_ours_is_not_lost_to_a_location_that_comes_later(
     tenant.wait_ready(reason="Succeeded")
     ours = tenant.entity("t0")
     location = tenant.backstage.catalog.register(others.put("/late.yaml", [template(tenant.ref("t0"))]))
+    kind, _, rest = location["entityRef"].partition(":")
+    eventually(
+        lambda: tenant.backstage.catalog.entity(kind, *rest.split("/")),
+        what="the portal has read the location",
+    )
 
     tenant.sync()
 
@@ -89,7 +94,7 @@ def test_a_conflict_ends_when_the_entity_gets_another_name(tenant: Tenant, other
     tenant.backstage.catalog.unregister(location["id"])
 
 
-# --- two of ours -------------------------------------------------------------------------------------------------
+# --- two of ours
 
 
 def test_of_two_sources_the_incumbent_keeps_its_refs_and_the_other_appears_when_it_goes(
@@ -133,7 +138,7 @@ def test_of_two_sources_that_come_together_one_gets_each_ref(tenant: Tenant) -> 
     assert tenant.shows("t0", "t1", "t2")
 
 
-# --- what is left behind -----------------------------------------------------------------------------------------
+# --- what is left behind
 
 
 def test_retained_entities_outlive_their_source_and_are_adopted_by_the_next_of_its_name(

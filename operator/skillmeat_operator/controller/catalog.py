@@ -100,8 +100,15 @@ class CatalogKeeper:
             entity_ref = await self._register(visit, client, target) or entity_ref
         state = compare(plan.expected, view.entities, owner=owner, exists=visit.store.source_exists)
         now = self._clock()
-        if republished or (state.missing and memory.convergence is None):
+        drifted = bool(state.missing) and memory.convergence is None
+        if republished or drifted:
             memory.convergence = Convergence.start(now)
+        is_static = visit.source.spec.backstage.ingestion is Ingestion.STATIC_LOCATION
+        readable = listed is not None or is_static
+        # Who published this may have ended before the refresh, or the portal may have lost it since.
+        unread = drifted or (bool(state.leftovers) and memory.leftovers_since is None)
+        if readable and unread and not republished:
+            await self._refresh(visit, client, entity_ref)
         if state.converged and not republished:
             memory.convergence = None
             memory.diagnosis = None
@@ -118,11 +125,8 @@ class CatalogKeeper:
         convergence = memory.convergence or Convergence.start(now)
         memory.convergence = convergence
         convergence.note(len(state.matching), now)
-        is_static = visit.source.spec.backstage.ingestion is Ingestion.STATIC_LOCATION
-        if (listed is not None or is_static) and (republished or convergence.refresh_due(now, self._timings)):
-            visit.ensure_current()
-            convergence.note_refresh(now)
-            await client.refresh(entity_ref)
+        if readable and (republished or convergence.refresh_due(now, self._timings)):
+            await self._refresh(visit, client, entity_ref)
         diagnosis = await self._diagnose(
             visit, plan, state, client=client, view=view, owner=owner, target=registered
         )
@@ -138,6 +142,12 @@ class CatalogKeeper:
             entity_ref=entity_ref,
             target=registered,
         )
+
+    async def _refresh(self, visit: Visit, client: BackstageClient, entity_ref: str) -> None:
+        visit.ensure_current()
+        if visit.memory.convergence is not None:
+            visit.memory.convergence.note_refresh(self._clock())
+        await client.refresh(entity_ref)
 
     async def _register(self, visit: Visit, client: BackstageClient, target: str) -> str | None:
         memory = visit.memory

@@ -74,6 +74,7 @@ class Decider:
         """
         uid, memory, source = visit.uid, visit.memory, visit.source
         if memory.convergence is None:
+            visit.ensure_current()
             await self._snapshots.check(uid)
         kept = await self._snapshots.load(uid)
         holders = dict(memory.holders)

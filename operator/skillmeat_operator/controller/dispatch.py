@@ -54,7 +54,14 @@ class Dispatcher:
 
     def seen(self, plural: str, obj: RawObject) -> None:
         """Take in an object as a watch or a list shows it."""
-        before = self._store.of(plural).put(obj)
+        objects, metadata = self._store.of(plural), obj["metadata"]
+        former = objects.find(metadata.get("namespace", ""), metadata["name"])
+        before = objects.put(obj)
+        if objects.get(metadata["uid"]) is not obj:
+            return
+        if former is not None and objects.get(former["metadata"]["uid"]) is None:
+            # Deleted and made anew under the same name, unseen: nobody will tell of its deletion.
+            self._forget(former["metadata"]["uid"])
         if before is not None and not _matters(before, obj):
             return
         if plural == CATALOG_SOURCE.plural:

@@ -86,14 +86,14 @@ class Gatherer:
         await self._look_around(visit, connection)
         return SourceGathered(outcome=SideOutcome(), reading=reading)
 
-    async def portal(self, visit: Visit, *, fresh: bool) -> PortalGathered:
-        """The portal's view; ``fresh`` asks for one that began after this visit did."""
+    async def portal(self, visit: Visit, *, not_before: float) -> PortalGathered:
+        """The portal's view; one that began at ``not_before`` (monotonic seconds) or later."""
         try:
             connection = await self._connections.portal(visit.source)
         except FailedError as error:
             return PortalGathered(outcome=self.judge(visit, error.failure, secrets=""))
         reading = await self._portals.view(
-            visit.uid, connection, not_before=self._portal_not_before(visit, connection, fresh=fresh)
+            visit.uid, connection, not_before=self._portal_not_before(visit, connection, not_before)
         )
         if reading.failure is not None:
             visit.memory.portal_failed = True
@@ -101,6 +101,7 @@ class Gatherer:
                 outcome=self.judge(visit, reading.failure, secrets=connection.secrets), connection=connection
             )
         self._working(visit.uid, connection)
+        visit.memory.viewed = reading.began
         if visit.memory.portal_failed:
             visit.memory.portal_failed = False
             visit.memory.diagnose_now = True
@@ -159,7 +160,7 @@ class Gatherer:
                     bound = max(bound, second)
         return max(bound, self._asked_at(visit))
 
-    def _portal_not_before(self, visit: Visit, connection: PortalConnection, *, fresh: bool) -> float:
+    def _portal_not_before(self, visit: Visit, connection: PortalConnection, not_before: float) -> float:
         memory = visit.memory
         refusal = memory.refusals.get(Side.CATALOG)
         if (
@@ -171,7 +172,7 @@ class Gatherer:
             second = refusal.first + self._timings.credential_recheck
             interval = visit.source.spec.interval.total_seconds()
             return max(second if visit.began >= second else 0.0, visit.began - interval, memory.spec_seen)
-        return visit.began if fresh else visit.began - self._timings.verify_every
+        return not_before
 
     async def _look_around(self, visit: Visit, connection: SourceConnection) -> None:
         """Version and edition of the server, and its staleness pages: both at their own slow cadence."""

@@ -61,6 +61,8 @@ class SourceMemory:
     """Fingerprint of what the snapshot holds."""
     claims: frozenset[str] = frozenset()
 
+    viewed: float = 0.0
+    """When the view of the portal that was used last began."""
     convergence: Convergence | None = None
     registered: float | None = None
     """When the location was last posted, or first seen listed without its entity."""

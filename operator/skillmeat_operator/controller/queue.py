@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ class WorkQueue:
         self._serial = itertools.count()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._busy: Counter[str] = Counter()
+        self._crowds: dict[str, deque[tuple[float, int, str]]] = {}
         self._wake = asyncio.Event()
 
     def add(self, uid: str, *, delay: float = 0.0) -> None:
@@ -95,33 +96,34 @@ class WorkQueue:
     def _start_due(self) -> float | None:
         """Start every visit that is due and allowed; returns the seconds until the next one is due."""
         now = self._clock()
-        postponed: list[tuple[float, int, str]] = []
-        delay: float | None = None
         while self._heap:
             due, serial, uid = self._heap[0]
-            entry = self._entries.get(uid)
-            if entry is None or entry.serial != serial:
+            if not self._stands(uid, serial):
                 heapq.heappop(self._heap)
                 continue
             if due > now:
-                delay = due - now
-                break
+                return due - now
+            if len(self._running) >= self._workers:
+                return None
             heapq.heappop(self._heap)
-            if uid in self._running or len(self._running) >= self._workers or self._crowded(uid):
-                postponed.append((due, serial, uid))
+            if uid in self._running:
+                # Comes back when its visit ends.
+                continue
+            bulkhead = self._bulkhead(uid)
+            if bulkhead is not None and self._busy[bulkhead] >= max(1, self._workers // 2):
+                # Waits apart: looking at each of a thousand again whenever a visit ends would be the work.
+                self._crowds.setdefault(bulkhead, deque()).append((due, serial, uid))
                 continue
             del self._entries[uid]
-            self._start(uid)
-        for item in postponed:
-            heapq.heappush(self._heap, item)
-        return delay
+            self._start(uid, bulkhead)
+        return None
 
-    def _crowded(self, uid: str) -> bool:
-        bulkhead = self._bulkhead(uid)
-        return bulkhead is not None and self._busy[bulkhead] >= max(1, self._workers // 2)
+    def _stands(self, uid: str, serial: int) -> bool:
+        """Whether an item of the heap is still the object's entry, and not one that was moved forward."""
+        entry = self._entries.get(uid)
+        return entry is not None and entry.serial == serial
 
-    def _start(self, uid: str) -> None:
-        bulkhead = self._bulkhead(uid)
+    def _start(self, uid: str, bulkhead: str | None) -> None:
         if bulkhead is not None:
             self._busy[bulkhead] += 1
         task = asyncio.create_task(self._run_one(uid), name=f"visit-{uid}")
@@ -140,6 +142,25 @@ class WorkQueue:
 
     def _ended(self, uid: str, bulkhead: str | None) -> None:
         del self._running[uid]
+        entry = self._entries.get(uid)
+        if entry is not None:
+            heapq.heappush(self._heap, (entry.due, entry.serial, uid))
         if bulkhead is not None:
             self._busy[bulkhead] -= 1
+            if not self._busy[bulkhead]:
+                del self._busy[bulkhead]
+            self._let_in(bulkhead)
         self._wake.set()
+
+    def _let_in(self, bulkhead: str) -> None:
+        """Bring back one object that waits for a bulkhead, and those that wait for it no more."""
+        crowd = self._crowds.pop(bulkhead, None)
+        while crowd:
+            due, serial, uid = crowd.popleft()
+            if not self._stands(uid, serial):
+                continue
+            heapq.heappush(self._heap, (due, serial, uid))
+            if self._bulkhead(uid) == bulkhead:
+                break
+        if crowd:
+            self._crowds[bulkhead] = crowd

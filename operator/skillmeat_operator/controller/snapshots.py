@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError
-from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry
+from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry, head_name
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore, UnreadableSnapshot
 from skillmeat_operator.api.catalog_source import CatalogSource, CatalogSourceSpec
 from skillmeat_operator.domain.entity import canonical_json
@@ -17,6 +18,8 @@ from skillmeat_operator.domain.plan import Plan
 from skillmeat_operator.domain.snapshot import KEPT_REVISIONS, Content, GuardState, Head, Record
 from skillmeat_operator.domain.snapshot_codec import Chunk, DigestMismatchError, Encoded, decode, encode
 from skillmeat_operator.serving.documents import Served
+
+logger = logging.getLogger(__name__)
 
 LARGE = 64 * 1024
 """Bytes of gzip from which on a snapshot is decoded in a thread of its own."""
@@ -55,6 +58,7 @@ class Snapshots:
         self._versions: dict[str, str | None] = {}
         self._guards: dict[str, GuardState] = {}
         self._looked: set[str] = set()
+        self._untidy: set[str] = set()
 
     def kept(self, uid: str) -> Kept | None:
         """The snapshot in memory, if there is one."""
@@ -76,6 +80,8 @@ class Snapshots:
             if kept is not None:
                 self._kept[uid] = kept
             self._guards[uid] = loaded.head.guard
+            # Who wrote it may have ended before the former chunks were deleted.
+            self._untidy.add(uid)
         elif isinstance(loaded, UnreadableSnapshot):
             self._versions[uid] = loaded.resource_version
             if loaded.head is not None:
@@ -84,18 +90,30 @@ class Snapshots:
         return self._kept.get(uid)
 
     async def check(self, uid: str) -> None:
-        """Notice that somebody else deleted or replaced the head; the next :meth:`load` reads the cluster
-        again.
+        """Put back what somebody else deleted of a snapshot; if its head was changed, the next :meth:`load`
+        reads the cluster again.
 
         Raises:
-            KubernetesError: the API server cannot be read.
+            KubernetesError: the API server cannot be read or written.
         """
         kept = self._kept.get(uid)
         if kept is None:
             return
-        head = await self._store.read_head(uid)
-        if head is None or head.chunks != kept.head.chunks:
+        there = await self._store.parts(uid)
+        version = there.get(head_name(uid))
+        if version is not None and version != kept.head.resource_version:
             self.forget(uid)
+            return
+        if version is not None and all(chunk.name in there for chunk in kept.chunks):
+            return
+        await self._store.write_chunks(HeadEntry.of(kept.head), kept.chunks, known=there.keys())
+        if version is None:
+            stored = await self._store.write_head(replace(kept.head, resource_version=None))
+            self._versions[uid] = stored.resource_version
+            self._kept[uid] = replace(kept, head=stored)
+        logger.warning(
+            "the snapshot of %s/%s was deleted in part and was put back", kept.head.namespace, kept.head.name
+        )
 
     def guard(self, uid: str) -> GuardState:
         """What the removal guard remembers; it outlives a snapshot of which only the head can be read."""
@@ -167,13 +185,15 @@ class Snapshots:
         self._versions[uid] = stored.resource_version
         self._kept[uid] = Kept(head=stored, chunks=encoded.chunks, document=document)
         self._looked.add(uid)
+        self._untidy.add(uid)
         return before is None or before.head.document_etag != document.sha256
 
     async def tidy(self, uid: str) -> None:
         """Delete chunks that the head does not name any more: the last step of a publication."""
         kept = self._kept.get(uid)
-        if kept is not None:
+        if kept is not None and uid in self._untidy:
             await self._store.delete_chunks(uid, keep={chunk.name for chunk in kept.head.chunks})
+            self._untidy.discard(uid)
 
     async def delete(self, uid: str) -> None:
         """Delete a snapshot from the cluster and from memory."""
@@ -186,6 +206,7 @@ class Snapshots:
         self._versions.pop(uid, None)
         self._guards.pop(uid, None)
         self._looked.discard(uid)
+        self._untidy.discard(uid)
 
     async def _pack(self, uid: str, content: Content, partitions: int) -> tuple[Encoded, Served]:
         def pack() -> tuple[Encoded, Served]:

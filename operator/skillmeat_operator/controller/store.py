@@ -7,7 +7,8 @@ section 3, Gate). Nothing is decided before both kinds were listed once in full.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skillmeat_operator.api.names import CATALOG_SOURCE, TEMPLATE_BUNDLE
@@ -15,6 +16,9 @@ from skillmeat_operator.api.names import CATALOG_SOURCE, TEMPLATE_BUNDLE
 RawObject = Mapping[str, Any]
 Key = tuple[str, str]
 """Namespace and name."""
+
+_REMEMBERED = 4096
+"""Removed objects whose last version is remembered, so that no late event brings one back."""
 
 
 class ObjectStore:
@@ -24,6 +28,7 @@ class ObjectStore:
         self.plural = plural
         self._by_uid: dict[str, RawObject] = {}
         self._uid_by_key: dict[Key, str] = {}
+        self._removed: OrderedDict[str, int] = OrderedDict()
 
     def __iter__(self) -> Iterator[RawObject]:
         return iter(tuple(self._by_uid.values()))
@@ -49,6 +54,9 @@ class ObjectStore:
         before = self._by_uid.get(uid)
         if before is not None and _version(before) > _version(obj):
             return before
+        if self._removed.get(uid, -1) >= _version(obj):
+            # A list that began before the deletion still has it.
+            return None
         key = (metadata.get("namespace", ""), metadata["name"])
         former = self._uid_by_key.get(key)
         if former is not None and former != uid:
@@ -66,6 +74,9 @@ class ObjectStore:
             key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
             if self._uid_by_key.get(key) == uid:
                 del self._uid_by_key[key]
+            self._removed[uid] = _version(obj)
+            if len(self._removed) > _REMEMBERED:
+                self._removed.popitem(last=False)
         return obj
 
     def vanished(self, listed: set[str], list_version: str) -> list[RawObject]:
@@ -114,14 +125,6 @@ def source_name(bundle: RawObject) -> str | None:
     reference = spec.get("sourceRef") or {}
     name = reference.get("name")
     return name if isinstance(name, str) else None
-
-
-def changed_spec(before: RawObject | None, after: RawObject) -> bool:
-    """Whether the generation moved, or the object is new."""
-    return before is None or before["metadata"].get("generation") != after["metadata"].get("generation")
-
-
-Listener = Callable[[RawObject | None, RawObject], None]
 
 
 def _version(obj: RawObject) -> int:

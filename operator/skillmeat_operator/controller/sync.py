@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -123,6 +124,8 @@ class SourceReconciler:
                 await self._bundles.write(visit, outcome)
             finally:
                 await self._write(visit, lambda source: summarise(source, outcome, now=self._now()))
+        if not outcome.converging:
+            await self._snapshots.tidy(visit.uid)
         self._scheduler.after(visit, outcome)
 
     async def sync(self, visit: Visit) -> Outcome:
@@ -144,7 +147,7 @@ class SourceReconciler:
         owner = Owner(cluster_uid=self._identity.cluster_uid, uid=source.uid, target=where.target)
 
         gathered = await self._gatherer.source(visit)
-        portal = await self._gatherer.portal(visit, fresh=self._wants_fresh_view(visit))
+        portal = await self._gatherer.portal(visit, not_before=self._view_not_before(visit))
         base = replace(
             base,
             source=gathered.outcome,
@@ -231,8 +234,6 @@ class SourceReconciler:
             judged = self._gatherer.judge(visit, error.failure, secrets=portal.connection.secrets)
             return replace(base, catalog=judged)
         visit.memory.refusals.pop(Side.CATALOG, None)
-        if decision.fresh and not verified.converging:
-            await self._snapshots.tidy(visit.uid)
         seen = CatalogSeen(url=portal.connection.url, target=verified.target, entity_ref=verified.entity_ref)
         return replace(
             base,
@@ -329,13 +330,17 @@ class SourceReconciler:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _wants_fresh_view(self, visit: Visit) -> bool:
+    def _view_not_before(self, visit: Visit) -> float:
+        """The moment (monotonic seconds) at which the portal's view used by this visit must have begun."""
         memory = visit.memory
-        return (
-            memory.convergence is not None
-            or any(visit.pending_requests())
-            or memory.leftovers_since is not None
-        )
+        if any(visit.pending_requests()):
+            return visit.began
+        if memory.convergence is None and memory.leftovers_since is None:
+            return visit.began - self._timings.verify_every
+        # Newer than what was done and than what was compared last: where many wait for the catalog, each takes
+        # what another one has just read.
+        began = memory.convergence.began if memory.convergence is not None else 0.0
+        return max(began, memory.registered or 0.0, math.nextafter(memory.viewed, math.inf))
 
     def _too_early(self, visit: Visit, outcome: Outcome) -> bool:
         """Whether the catalog is likely to have caught up before anybody reads that it has not."""

@@ -27,11 +27,10 @@ class SettledReading:
     """In list order; content that did not change keeps the ``generated-at`` it had when it last changed."""
     generated: Mapping[str, datetime]
     """The ``generated-at`` that staleness is computed from, by bundle id: the one seen in this very reading,
-    or the newest one seen where this reading's element was ignored."""
+    or the newest one seen where this reading's element was ignored.
+    """
     newest: Mapping[str, datetime]
     """The newest ``generated-at`` ever seen, by bundle id."""
-    changed: bool
-    """Whether ``elements`` differ from those of the previous reading."""
 
 
 def settle(
@@ -66,18 +65,7 @@ def settle(
             # every worker process that answers.
             kept = generated_at(known) if lags and isinstance(known, Mapping) else None
             generated[identifier] = max(seen[identifier], kept) if kept is not None else built
-    result = tuple(settled)
-    changed = previous is None or len(result) != len(previous) or _order(result) != _order(tuple(previous))
-    return SettledReading(elements=result, generated=generated, newest=seen, changed=changed)
-
-
-def content_digest(elements: Sequence[Json]) -> str:
-    """Sha256 (hex) over the elements in their order, without ``skillmeat.io/generated-at``."""
-    digest = hashlib.sha256()
-    for element in elements:
-        digest.update(_content(element))
-        digest.update(b"\n")
-    return digest.hexdigest()
+    return SettledReading(elements=tuple(settled), generated=generated, newest=seen)
 
 
 def _lags(element: Json, known: Json, *, built: datetime | None, newest: datetime | None) -> bool:
@@ -118,13 +106,3 @@ def _without_generated_at(element: Any) -> Any:
         return element
     rest = {key: value for key, value in annotations.items() if key != GENERATED_AT}
     return {**element, "metadata": {**metadata, "annotations": rest}}
-
-
-def _order(elements: tuple[Json, ...]) -> tuple[tuple[bytes, ...], ...]:
-    """Content by name, in list order inside one name: the order between names decides nothing."""
-    groups: dict[str, list[bytes]] = defaultdict(list)
-    for element in elements:
-        metadata = element.get("metadata") if isinstance(element, Mapping) else None
-        name = metadata.get("name") if isinstance(metadata, Mapping) else None
-        groups[repr(name)].append(canonical_json(element))
-    return tuple(tuple(groups[name]) for name in sorted(groups))

@@ -128,6 +128,8 @@ class FaultProxy:
         connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port or 80, timeout=60)
         try:
             headers = {key: value for key, value in handler.headers.items() if key.lower() not in _HOP_BY_HOP}
+            # The server counts equal requests by client: each proxy stands for one of its own.
+            headers.setdefault("X-Forwarded-For", f"172.16.{self.port >> 8}.{self.port & 255}")
             connection.request(handler.command, handler.path, body=sent, headers=headers)
             answer = connection.getresponse()
             body = answer.read()

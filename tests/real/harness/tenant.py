@@ -211,7 +211,8 @@ class Tenant:
         """The rows of ``kubectl get``, by column; an empty cell is ``""``."""
         lines = self.kubectl("get", kind, *arguments).splitlines()
         starts = [match.start() for match in re.finditer(r"\S+", lines[0])]
-        cells = [[line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in lines]
+        ends = [*starts[1:], None]
+        cells = [[line[a:b].strip() for a, b in zip(starts, ends, strict=True)] for line in lines]
         return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
 
     # --- the portal ----------------------------------------------------------------------------------------------
@@ -230,7 +231,8 @@ class Tenant:
         """The templates that the portal's ``by-query`` finds under the marker of a CatalogSource."""
         cluster_uid = self.cluster.get("namespace", "kube-system")["metadata"]["uid"]
         marker = f"{cluster_uid}/{self.get(name)['metadata']['uid']}"
-        return self.backstage.catalog.by_query(f"kind=template,metadata.annotations.skillmeat.io/managed-by={marker}")
+        wanted = f"kind=template,metadata.annotations.skillmeat.io/managed-by={marker}"
+        return self.backstage.catalog.by_query(wanted)
 
     def shows(self, *names: str) -> bool:
         """Whether the portal shows exactly these templates."""

@@ -1,4 +1,4 @@
-"""What a test looks at again and again: a TemplateBundle's verdicts, and a template as the portal shows it."""
+"""What a test looks at again and again: a TemplateBundle's verdicts, and a template in the portal."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def head_name(uid: str) -> str:
     return f"smsrc-{uid}"
 
 
-def selector(*, part: Part, uid: str | None = None) -> str:
-    """Label selector for heads or chunks, of one CatalogSource or of all."""
-    of_one = f",{UID_LABEL}={uid}" if uid is not None else ""
-    return f"{MANAGED_BY_LABEL}={MANAGER},{PART_LABEL}={part}{of_one}"
+def selector(*, part: Part | None = None, uid: str | None = None) -> str:
+    """Label selector for heads, for chunks or for both; of one CatalogSource or of all."""
+    wanted = {MANAGED_BY_LABEL: MANAGER, UID_LABEL: uid, PART_LABEL: part}
+    return ",".join(f"{key}={value}" for key, value in wanted.items() if value is not None)
 
 
 def head_object(head: Head, namespace: str) -> dict[str, Json]:

@@ -151,6 +151,17 @@ class SnapshotStore:
         await self._client.delete(_PLURAL, self._namespace, head_name(uid))
         await self.delete_chunks(uid, keep=())
 
+    async def parts(self, uid: str) -> dict[str, str]:
+        """resourceVersion by name of all ConfigMaps of one snapshot: its head and chunks, in one call.
+
+        Args:
+            uid: of the CatalogSource.
+        """
+        found = await self._client.list_all(
+            _PLURAL, self._namespace, label_selector=selector(uid=uid), metadata_only=True
+        )
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found.items}
+
     async def heads(self) -> tuple[HeadEntry, ...]:
         """All heads of the namespace, sorted by UID, the unreadable ones included."""
         found = await self._client.list_all(

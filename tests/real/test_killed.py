@@ -1,0 +1,163 @@
+"""The operator is killed between two steps of the publishing order: the next one finishes what it began.
+
+chunks → head → serve → location → refresh → verify → status → delete old chunks
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.catalog import content_hash
+from tests.real.harness.operator_process import NAMESPACE, ROOT, OperatorProcess
+from tests.real.harness.tenant import Tenant, eventually
+from tests.real.harness.watching import DocumentWatch
+
+KILLED = str(ROOT / "tests/real/harness/killed.py")
+SIGKILLED = 128 + 9
+OWN_PROGRAM = ("-m", "skillmeat_operator.cli.main")
+LABEL = "skillmeat.io/catalog-source-uid"
+
+
+def _arm(operator: OperatorProcess, armed: Path, moment: str, step: str, number: int) -> None:
+    operator.program = (KILLED, moment, step, str(number), str(armed))
+
+
+def _killed(operator: OperatorProcess) -> None:
+    assert operator.process is not None
+    assert operator.process.wait(30) == SIGKILLED
+    operator.kill()
+
+
+def _right(tenant: Tenant, operator: OperatorProcess, *names: str) -> float:
+    """Start an operator of the usual kind; seconds until everything is right."""
+    operator.program = OWN_PROGRAM
+    operator.start()
+    began = time.monotonic()
+    tenant.wait_ready(reason="Succeeded", within=30)
+    tenant.wait_portal(*names, within=30)
+    seconds = time.monotonic() - began
+    entities = tenant.entities()
+    assert (entities["published"], entities["inCatalog"], entities["held"]) == (len(names), len(names), 0)
+    return seconds
+
+
+def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
+    return frozenset(tenant.ref(name) for name in names)
+
+
+def _chunks(tenant: Tenant) -> list[str]:
+    uid = tenant.get()["metadata"]["uid"]
+    chosen = f"{LABEL}={uid},skillmeat.io/part=chunk"
+    return [one["metadata"]["name"] for one in tenant.cluster.get("configmap", "-n", NAMESPACE, "-l", chosen)["items"]]
+
+
+def _hashes(tenant: Tenant) -> dict[str, str | None]:
+    """Content hash of what the portal shows, by the name that the test gave."""
+    found = tenant.backstage.catalog.templates(tenant.namespace)
+    return {one["metadata"]["name"].rsplit("-", 1)[1]: content_hash(one) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("moment", "step", "number"),
+    [
+        pytest.param("before", "chunks", 1, id="before the first chunk"),
+        pytest.param("after", "chunks", 1, id="between chunks and head"),
+        pytest.param("after", "head", 1, id="between head and location"),
+        pytest.param("after", "register", 1, id="between location and verify"),
+        pytest.param("before", "status", 1, id="between verify and status"),
+    ],
+)
+def test_killed_during_the_first_publication(
+    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path, moment: str, step: str, number: int
+) -> None:
+    names = tenant.add_templates(2)
+    tenant.apply(tenant.source())
+    uid = tenant.get()["metadata"]["uid"]
+    armed = tmp_path / "armed"
+    armed.touch()
+    _arm(own_operator, armed, moment, step, number)
+
+    own_operator.start(wait=False)
+    _killed(own_operator)
+    seconds = _right(tenant, own_operator, *names)
+
+    print(f"right {seconds:.1f} s after the restart")
+    targets = [one["target"] for one in tenant.backstage.catalog.locations()]
+    assert targets.count(tenant.get()["status"]["catalog"]["target"]) == 1
+    assert tenant.get()["metadata"]["uid"] == uid
+    assert len(_chunks(tenant)) == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "step", "number"),
+    [
+        pytest.param("before", "chunks", 1, id="before the first chunk"),
+        pytest.param("after", "chunks", 1, id="between chunks and head"),
+        pytest.param("after", "head", 1, id="between head and refresh"),
+        pytest.param("after", "refresh", 1, id="between refresh and verify"),
+        pytest.param("after", "verify", 2, id="between verify and status"),
+        pytest.param("after", "status", 1, id="between status and the deletion of old chunks"),
+        pytest.param("after", "tidy", 1, id="after the last step"),
+    ],
+)
+def test_killed_during_a_later_publication(
+    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path, moment: str, step: str, number: int
+) -> None:
+    armed = tmp_path / "armed"
+    _arm(own_operator, armed, moment, step, number)
+    own_operator.start()
+    tenant.add_templates(2)
+    tenant.apply(tenant.source(interval="1h"))
+    tenant.wait_ready(reason="Succeeded")
+    former = _hashes(tenant)
+
+    with DocumentWatch(tenant.document_url(own_operator.documents_url)) as watch:
+        tenant.skillmeat.update_bundle(tenant.bundles["t0"], version="2.0.0")
+        tenant.add_template("new")
+        armed.touch()
+        tenant.annotate("skillmeat.io/reconcile-requested-at", "now")
+        _killed(own_operator)
+        seconds = _right(tenant, own_operator, "t0", "t1", "new")
+
+    print(f"right {seconds:.1f} s after the restart")
+    now = _hashes(tenant)
+    assert now["t1"] == former["t1"]
+    assert now["t0"] != former["t0"]
+    assert watch.documents() <= {_refs(tenant, "t0", "t1"), _refs(tenant, "t0", "t1", "new")}
+    assert watch.statuses() <= {200, 503, None}
+    assert tenant.get()["status"]["handledRequests"]["skillmeat"] == "now"
+    eventually(lambda: len(_chunks(tenant)) == 1, what="the old chunk is deleted")
+
+
+def test_killed_before_the_portal_heard_of_a_removal(
+    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path
+) -> None:
+    armed = tmp_path / "armed"
+    _arm(own_operator, armed, "after", "head", 1)
+    own_operator.start()
+    tenant.add_templates(2)
+    tenant.apply(tenant.source(interval="1h"))
+    tenant.wait_ready(reason="Succeeded")
+
+    with DocumentWatch(tenant.document_url(own_operator.documents_url)) as watch:
+        tenant.remove("t1")
+        armed.touch()
+        tenant.annotate("skillmeat.io/reconcile-requested-at", "now")
+        _killed(own_operator)
+        refreshed = len(_refreshes(tenant))
+        own_operator.program = OWN_PROGRAM
+        own_operator.start()
+        began = time.monotonic()
+        eventually(lambda: len(_refreshes(tenant)) > refreshed, within=10, what="the portal is told")
+        # Told, a stock portal takes up to 30 s: its sweep of what has no source any more comes that often.
+        tenant.wait_portal("t0", within=40)
+
+    print(f"the portal is right {time.monotonic() - began:.1f} s after the restart")
+    assert watch.documents() == {_refs(tenant, "t0", "t1"), _refs(tenant, "t0")}
+
+
+def _refreshes(tenant: Tenant) -> list[object]:
+    return [one for one in tenant.backstage.requests(method="POST") if one.path.endswith("/refresh")]

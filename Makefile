@@ -11,6 +11,8 @@ PYTHON ?= python3
 IMG ?= skillmeat-operator:dev
 MANIFESTS ?= manifests/default
 PYTEST_ARGS ?=
+# Tests mostly wait for servers: more workers than cores, each with real parts of its own (about 1 GB).
+WORKERS ?= 3
 KIND_CLUSTER ?= skillmeat-operator
 
 VENV := .venv
@@ -39,7 +41,8 @@ demo: ## Show the operator at work on the real parts; stays up until Ctrl-C (DEM
 
 .PHONY: test
 test: testbed $(VENV_READY) ## Run all tests, on the real parts (PYTEST_ARGS='-k name')
-	@$(RUN) -m pytest $(PYTEST_ARGS)
+	@if [ -n "$(strip $(PYTEST_ARGS))" ]; then exec $(RUN) -m pytest $(PYTEST_ARGS); fi; \
+	  $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not alone" && $(RUN) -m pytest -m alone
 
 .PHONY: test-unit
 test-unit: $(VENV_READY) ## Run the tests that need no real parts

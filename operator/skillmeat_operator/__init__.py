@@ -1,3 +1,3 @@
-"""Kubernetes operator that keeps a Backstage catalog in step with SkillMeat and says in status whether it is."""
+"""Kubernetes operator that keeps a Backstage catalog in step with SkillMeat and says so in status."""
 
 __version__ = "0.1.0"

@@ -132,7 +132,9 @@ def outcomes(draw: st.DrawFn) -> Outcome:
     state = a.state(plan, present)
     reasons = st.sampled_from([Reason.CONFLICT, Reason.SCHEMA_REFUSED, Reason.NOT_YET_PROCESSED])
     found = {
-        ref: Finding(draw(reasons), "because of this; do that") for ref in state.missing if draw(st.booleans())
+        ref: Finding(draw(reasons), "because of this; do that")
+        for ref in state.missing
+        if draw(st.booleans())
     }
     document = DOCUMENT if state.missing and draw(st.integers(0, 3)) == 0 else None
     return replace(
@@ -160,7 +162,9 @@ class Row:
         return self.ready, self.reconciling, self.stalled
 
 
-def row(outcome: Outcome, before: dict[str, Any], after: dict[str, Any], *, grace: float, now: datetime) -> Row:
+def row(
+    outcome: Outcome, before: dict[str, Any], after: dict[str, Any], *, grace: float, now: datetime
+) -> Row:
     """The row that an outcome belongs to, told from the table's own words and order."""
     old, new = conditions(before), conditions(after)
     ready = old.get("Ready")
@@ -169,7 +173,9 @@ def row(outcome: Outcome, before: dict[str, Any], after: dict[str, Any], *, grac
         and ready["status"] == "True"
         and ready["observedGeneration"] == before["metadata"]["generation"]
     )
-    both = [side for side in (outcome.source, outcome.catalog) if side is not None and side.failure is not None]
+    both = [
+        side for side in (outcome.source, outcome.catalog) if side is not None and side.failure is not None
+    ]
     if outcome.configuration is not None or any(side.stalled for side in both):
         return Row("configuration or credentials", "False", stalled=True)
     if any(side.failure is not None and side.failure.kind is FailureKind.SECRET for side in both):

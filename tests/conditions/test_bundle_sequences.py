@@ -25,10 +25,14 @@ events = st.one_of(
     st.tuples(st.just("break"), st.sampled_from(NAMES)),
     st.tuples(st.just("gone"), st.sampled_from(NAMES)),
     st.tuples(st.just("all gone")),
-    st.tuples(st.just("spec"), st.sampled_from(["tb", "twin"]), st.sampled_from(["^1.0.0", "^2.0.0", "1 2 <", None])),
+    st.tuples(
+        st.just("spec"), st.sampled_from(["tb", "twin"]), st.sampled_from(["^1.0.0", "^2.0.0", "1 2 <", None])
+    ),
     st.tuples(st.just("publish"), st.sampled_from(["tb", "twin"]), st.booleans()),
     st.tuples(st.just("suspend"), st.sampled_from(["tb", "twin"]), st.booleans()),
-    st.tuples(st.just("refer"), st.sampled_from(["tb", "twin"]), st.sampled_from(["id-t0", "id-t1", "nowhere"])),
+    st.tuples(
+        st.just("refer"), st.sampled_from(["tb", "twin"]), st.sampled_from(["id-t0", "id-t1", "nowhere"])
+    ),
     st.tuples(st.just("declared only"), st.booleans()),
     st.tuples(st.just("holder"), st.sampled_from(NAMES), st.booleans()),
     st.tuples(st.just("filter"), st.sampled_from(NAMES)),
@@ -40,7 +44,7 @@ events = st.one_of(
 )
 
 
-def happen(world: World, what: str, *given_: Any) -> None:  # noqa: PLR0912  one case for each event
+def happen(world: World, what: str, *given_: Any) -> None:
     """Let one event happen."""
     match what, given_:
         case "version", (name, version):
@@ -126,7 +130,9 @@ def visit(world: World, how: str) -> None:
 
 
 def _lost(plan: Any, records: dict[str, Any]) -> dict[str, Any]:
-    return {one.ref: one.entity for one in plan.published if one.ref in plan.removal.refs and one.ref in records}
+    return {
+        one.ref: one.entity for one in plan.published if one.ref in plan.removal.refs and one.ref in records
+    }
 
 
 @settings(

@@ -416,7 +416,10 @@ def test_another_reference_has_a_grace_of_its_own_reading(judge: JudgeFunction) 
 
 def test_texts_of_the_server_stay_out_of_status(judge: JudgeFunction) -> None:
     world = World(judge)
-    world.observed = [a.element("t0", version="<b>1</b>", title="Same"), a.element("t1", id="x y", title="Same")]
+    world.observed = [
+        a.element("t0", version="<b>1</b>", title="Same"),
+        a.element("t1", id="x y", title="Same"),
+    ]
     world.edit(version="^1.0.0")
     world.visit()
     assert "<b>" not in str(world.bundles["tb"])

@@ -145,7 +145,11 @@ CASES = {
         others=(("SourceReachable", "False", "SourceUnreachable"), ("CatalogSynced", "True", "Succeeded")),
     ),
     "outage of the portal within the grace": Case(
-        READY, PORTAL_DOWN, "True", "ServingLastGood", others=(("CatalogReachable", "False", "SourceUnreachable"),)
+        READY,
+        PORTAL_DOWN,
+        "True",
+        "ServingLastGood",
+        others=(("CatalogReachable", "False", "SourceUnreachable"),),
     ),
     "a second failure within the grace": Case(
         [*READY, DOWN], DOWN, "True", "ServingLastGood", wait=GRACE - MINUTE
@@ -180,14 +184,15 @@ CASES = {
     "portal's credential refused twice": fails(
         well(catalog=failed(FailureKind.CREDENTIAL, stalled=True, side=Side.CATALOG)),
         "AuthenticationFailed",
-        others=(("CatalogReachable", "False", "AuthenticationFailed"), ("SourceReachable", "True", "Succeeded")),
+        others=(
+            ("CatalogReachable", "False", "AuthenticationFailed"),
+            ("SourceReachable", "True", "Succeeded"),
+        ),
     ),
     "Secret missing for a short time": fails(
         well(source=failed(FailureKind.SECRET)), "SecretNotFound", "Reconciling"
     ),
-    "Secret missing for long": fails(
-        well(source=failed(FailureKind.SECRET, stalled=True)), "SecretNotFound"
-    ),
+    "Secret missing for long": fails(well(source=failed(FailureKind.SECRET, stalled=True)), "SecretNotFound"),
     "configuration": fails(
         Outcome(configuration=failure(FailureKind.CONFIGURATION, reason=Reason.PUBLIC_URL_MISSING)),
         "PublicURLMissing",

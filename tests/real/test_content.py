@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +31,21 @@ GENERATED = "skillmeat.io/generated-at"
 
 
 @pytest.fixture(scope="module")
-def two_workers(workshop: Workshop, run_folder: Path) -> Iterator[SkillMeat]:
-    """A server of two worker processes, each with a cache of its own."""
-    with SkillMeat(run_folder / "two-workers", python=find_skillmeat(workshop), workers=2) as server:
+def two_workers(skillmeat: SkillMeat, workshop: Workshop, run_folder: Path) -> Iterator[SkillMeat]:
+    """A server of two worker processes, each with a cache of its own.
+
+    It begins with a copy of the other server's database: two workers that meet an empty one at the same time
+    may both leave it without the default collection.
+    """
+    folder = run_folder / "two-workers"
+    database = Path("home", ".skillmeat", "cache", "cache.db")
+    (folder / database).parent.mkdir(parents=True)
+    with (
+        contextlib.closing(sqlite3.connect(skillmeat.folder / database)) as source,
+        contextlib.closing(sqlite3.connect(folder / database)) as copy,
+    ):
+        source.backup(copy)
+    with SkillMeat(folder, python=find_skillmeat(workshop), workers=2) as server:
         yield server
 
 

@@ -30,7 +30,12 @@ RECHECK = 3.0
 """Seconds between the two refusals that count, scaled down from 30."""
 HEALED_WITHIN = 20.0
 
-BLIND, NO_LOCATIONS, NO_CREATE, NO_DELETE = "blind-token", "no-locations-token", "no-create-token", "no-delete-token"
+BLIND, NO_LOCATIONS, NO_CREATE, NO_DELETE = (
+    "blind-token",
+    "no-locations-token",
+    "no-create-token",
+    "no-delete-token",
+)
 WRONG = "wrong-token"
 SOURCE_FIELD = "spec.source.skillmeat.auth.bearerTokenSecretRef"
 PORTAL_FIELD = "spec.backstage.auth.bearerTokenSecretRef"
@@ -155,9 +160,9 @@ class Scene:
 
     def value(self, secret: str, token: str) -> str:
         """The token itself."""
-        if token != "good":  # noqa: S105 - a name
+        if token != "good":
             return token
-        return self.issuer.token() if secret == "source" else self.portal.token  # noqa: S105
+        return self.issuer.token() if secret == "source" else self.portal.token
 
     def set_secret(self, tenant: Tenant, secret: str, token: str, *, key: str = "token") -> None:
         """Put a token into a Secret, whatever was in it."""
@@ -217,7 +222,9 @@ def scene(
     }
     hosts = [f"127.0.0.1:{document_ports[0]}"]
     files = find_backstage(workshop)
-    portal = Backstage(run_folder / "portal-of-tokens", files=files, document_hosts=hosts, other_tokens=tokens)
+    portal = Backstage(
+        run_folder / "portal-of-tokens", files=files, document_hosts=hosts, other_tokens=tokens
+    )
     with ExitStack() as stack:
         issuer = stack.enter_context(TokenIssuer())
         folder, python = run_folder / "skillmeat-with-tokens", find_skillmeat(workshop)
@@ -308,7 +315,8 @@ def test_one_refusal_is_tried_again_and_only_the_second_is_final(scene: Scene) -
 
     conditions = {one["type"]: one for one in found["status"]["conditions"]}
     refused, final = (
-        datetime.fromisoformat(conditions[kind]["lastTransitionTime"]) for kind in ("CatalogReachable", "Stalled")
+        datetime.fromisoformat(conditions[kind]["lastTransitionTime"])
+        for kind in ("CatalogReachable", "Stalled")
     )
     # Times in status have no fractions.
     assert (final - refused).total_seconds() >= RECHECK - 1
@@ -331,7 +339,9 @@ def test_a_deletion_waits_for_a_token_that_sees_and_may_delete(scene: Scene) -> 
         for tenant in tenants.values():
             scene.set_secret(tenant, "portal", "good")
         for tenant in tenants.values():
-            eventually(lambda one=tenant: one.cluster.kubectl("get", "smsrc/main", "-n", one.namespace).returncode)
+            eventually(
+                lambda one=tenant: one.cluster.kubectl("get", "smsrc/main", "-n", one.namespace).returncode
+            )
             assert tenant.portal() == set()
     finally:
         for tenant in tenants.values():

@@ -70,7 +70,9 @@ def unregister(tenant: Tenant) -> None:
 
 
 @pytest.fixture(scope="module")
-def doomed(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage, operator: OperatorProcess) -> Iterator[Tenant]:
+def doomed(
+    installed: Cluster, skillmeat: SkillMeat, backstage: Backstage, operator: OperatorProcess
+) -> Iterator[Tenant]:
     """A tenant whose Secret, and right after it the namespace, was deleted; that takes the cluster a while."""
     tenant = Tenant.make(installed, skillmeat, backstage)
     with FaultProxy(backstage.url) as proxy:
@@ -116,7 +118,9 @@ def test_a_portal_that_is_down_is_waited_for(tenant: Tenant, gate: FaultProxy) -
     delete(tenant)
     refused = "deletion waits for the portal: Backstage at {} refused the connection"
     eventually(
-        lambda: refused.format(gate.url.removeprefix("http://")) in (tenant.condition("Ready") or {})["message"],
+        lambda: (
+            refused.format(gate.url.removeprefix("http://")) in (tenant.condition("Ready") or {})["message"]
+        ),
         what="the reason why the deletion waits",
     )
     waiting = tenant.wait_ready("False", "Finalizing")
@@ -243,8 +247,13 @@ def test_retain_has_no_finalizer_and_a_new_object_adopts(tenant: Tenant) -> None
     tenant.apply(tenant.source(deletionPolicy="Retain"))
     first = tenant.wait_ready()
     assert first["metadata"].get("finalizers", []) == []
-    before = {one["metadata"]["name"]: one["metadata"] for one in tenant.backstage.catalog.templates(tenant.namespace)}
-    location = [one for one in tenant.backstage.catalog.locations() if f"/{tenant.namespace}/" in one["target"]]
+    before = {
+        one["metadata"]["name"]: one["metadata"]
+        for one in tenant.backstage.catalog.templates(tenant.namespace)
+    }
+    location = [
+        one for one in tenant.backstage.catalog.locations() if f"/{tenant.namespace}/" in one["target"]
+    ]
 
     delete(tenant)
     wait_gone(tenant, within=3)
@@ -257,8 +266,13 @@ def test_retain_has_no_finalizer_and_a_new_object_adopts(tenant: Tenant) -> None
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     assert second["status"]["entities"]["inCatalog"] == 2
     assert second["status"]["entities"]["conflicting"] == 0
-    after = {one["metadata"]["name"]: one["metadata"] for one in tenant.backstage.catalog.templates(tenant.namespace)}
-    assert {name: one["uid"] for name, one in after.items()} == {name: one["uid"] for name, one in before.items()}
+    after = {
+        one["metadata"]["name"]: one["metadata"]
+        for one in tenant.backstage.catalog.templates(tenant.namespace)
+    }
+    assert {name: one["uid"] for name, one in after.items()} == {
+        name: one["uid"] for name, one in before.items()
+    }
     assert {one["annotations"][MARKER].split("/")[1] for one in after.values()} == {second["metadata"]["uid"]}
     again = [one for one in tenant.backstage.catalog.locations() if f"/{tenant.namespace}/" in one["target"]]
     assert again == location

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,8 +123,8 @@ def provider(tenant: Tenant, document_ports: range, operator: OperatorProcess) -
         tenant.backstage.catalog.unregister(location["id"])
 
 
-def external_source(tenant: Tenant) -> Object:
-    return tenant.source(backstage={"ingestion": "External"})
+def external_source(tenant: Tenant, **spec: Any) -> Object:
+    return tenant.source(backstage={"ingestion": "External"}, **spec)
 
 
 def test_what_another_provider_brings_is_verified_by_its_version(provider: Provider) -> None:
@@ -162,9 +163,20 @@ def test_what_another_provider_lacks_or_has_in_an_older_version_is_told(provider
     assert declared["status"]["catalog"]["present"] is True
     assert declared["status"]["catalog"]["upToDate"] is False
 
-    provider.provide({"first": "1.0.0", "second": "2.0.0", "third": "1.0.0"})
+
+def test_what_another_provider_brings_later_is_noticed_long_before_the_next_interval(
+    provider: Provider,
+) -> None:
+    tenant = provider.tenant
+    tenant.add_template("second", "2.0.0")
+    tenant.apply(external_source(tenant, interval="1h"), tenant.bundle("second"))
+    tenant.wait_ready("False", "NotYetProcessed")
+
+    provider.provide({"first": "1.0.0", "second": "2.0.0"})
+
     tenant.wait_ready(reason="Succeeded")
-    assert counts(tenant, "inCatalog", "missing") == (3, 0)
+    assert counts(tenant, "inCatalog", "missing") == (2, 0)
+    bundle_ready(tenant, "True", "Succeeded", name="second")
 
 
 def test_an_external_source_that_goes_leaves_the_provider_alone(provider: Provider) -> None:

@@ -43,7 +43,7 @@ def namespace(cluster: Cluster) -> str:
 
 
 def content(seed: str, *, count: int = 40, size: int = 100) -> Content:
-    spread = random.Random(seed)  # noqa: S311
+    spread = random.Random(seed)
     elements = [
         {"metadata": {"name": f"t{index:04}"}, "text": base64.b64encode(spread.randbytes(size)).decode()}
         for index in range(count)
@@ -91,7 +91,7 @@ async def test_snapshot_of_several_full_chunks_comes_back(client, namespace):
 
 
 async def test_chunk_of_the_largest_size_is_accepted(client, namespace):
-    payload = random.Random(1).randbytes(MAX_PAYLOAD)  # noqa: S311
+    payload = random.Random(1).randbytes(MAX_PAYLOAD)
     binary = {"content.gz": base64.b64encode(payload).decode()}
 
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "largest"}, "binaryData": binary}

@@ -203,3 +203,26 @@ def test_with_neither_snapshot_nor_catalog_nothing_is_published(
     tenant.wait_ready("False", "RemovalHeld")
     eventually(lambda: call("GET", url).status == 200)
     assert tenant.shows(*names)
+
+
+def test_with_a_lost_snapshot_too_nothing_is_published_that_was_not_declared(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    own_operator.start()
+    tenant.add_templates(3)
+    tenant.apply(
+        tenant.bundle("t0"), tenant.bundle("t1", publish=False), tenant.source(publishPolicy="Declared")
+    )
+    tenant.wait_ready(reason="Succeeded")
+    url = tenant.document_url(own_operator.documents_url)
+    own_operator.stop()
+    _both(tenant)
+
+    with DocumentWatch(url) as watch:
+        own_operator.start()
+        eventually(lambda: call("GET", url).status == 200)
+        tenant.sync()
+
+    assert watch.documents() == {_refs(tenant, "t0")}
+    assert watch.statuses() <= {None, 503, 200}
+    assert tenant.shows("t0")

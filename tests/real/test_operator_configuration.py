@@ -39,7 +39,7 @@ def running(installed: Cluster, document_ports: range, run_folder: Path) -> Runn
     """Runs an operator with other flags than usual, for as long as the block lasts."""
 
     @contextmanager
-    def run(  # noqa: PLR0913
+    def run(
         *,
         backstage: Backstage | None = None,
         hosts: Sequence[str] = ("127.0.0.1",),
@@ -111,14 +111,20 @@ def test_hosts_and_catalog_namespaces_that_are_not_allowed_and_one_that_is(
         well.apply(well.source())
         elsewhere.apply(
             elsewhere.source(backstage={"catalogNamespace": "other-1"}),
-            elsewhere.source("far", skillmeat={"url": "http://skillmeat.example.com"}, backstage={"catalogNamespace": "other-2"}),
+            elsewhere.source(
+                "far",
+                skillmeat={"url": "http://skillmeat.example.com"},
+                backstage={"catalogNamespace": "other-2"},
+            ),
         )
         intruder.apply(intruder.source(backstage={"catalogNamespace": "platform"}))
 
         before = well.wait_ready(reason="Succeeded")
         # The right host on a port that is not named, and a name that is not named at all.
         assert_stalled(elsewhere, "EgressNotAllowed", "add 127.0.0.1", "--allowed-hosts")
-        assert_stalled(elsewhere, "EgressNotAllowed", "add skillmeat.example.com", "--allowed-hosts", name="far")
+        assert_stalled(
+            elsewhere, "EgressNotAllowed", "add skillmeat.example.com", "--allowed-hosts", name="far"
+        )
         assert_stalled(
             intruder, "NamespaceNotAllowed", "platform", "--allowed-catalog-namespaces", "catalogNamespace"
         )

@@ -35,7 +35,11 @@ def silent(backstage: Backstage) -> Iterator[FaultProxy]:
 def memory(process_id: int) -> dict[str, int]:
     """Resident memory of a process now (``VmRSS``) and at its most (``VmHWM``), in KiB."""
     lines = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8").splitlines()
-    return {name: int(rest.split()[0]) for name, _, rest in (one.partition(":") for one in lines) if name[:2] == "Vm"}
+    return {
+        name: int(rest.split()[0])
+        for name, _, rest in (one.partition(":") for one in lines)
+        if name[:2] == "Vm"
+    }
 
 
 def half_written(cluster: Cluster, tenant: Tenant) -> list[str]:
@@ -52,7 +56,9 @@ def half_written(cluster: Cluster, tenant: Tenant) -> list[str]:
     for source in cluster.get("smsrc", "-n", tenant.namespace)["items"]:
         name = source["metadata"]["name"]
         path = f"/{tenant.namespace}/{name}.yaml"
-        if any(one.endswith(path) for one in registered) and FINALIZER not in source["metadata"].get("finalizers", []):
+        if any(one.endswith(path) for one in registered) and FINALIZER not in source["metadata"].get(
+            "finalizers", []
+        ):
             found.append(f"{name} is registered and has no finalizer")
         if f"smsrc-{source['metadata']['uid']}" not in maps and any(one.endswith(path) for one in registered):
             found.append(f"{name} is registered and has no snapshot")
@@ -119,7 +125,9 @@ def test_sigterm_ends_it_while_it_waits_for_the_api_server(
     elsewhere.write_text(json.dumps(settings))
     own_operator.arguments = ["--kubeconfig", str(elsewhere)]
     own_operator.start(wait=False)
-    eventually(lambda: "trying again" in own_operator.log.read_text(), what="the operator waits for the API server")
+    eventually(
+        lambda: "trying again" in own_operator.log.read_text(), what="the operator waits for the API server"
+    )
 
     code, seconds = own_operator.stop()
     print(f"ended after {seconds:.1f} s")
@@ -138,7 +146,9 @@ def test_memory_with_a_hundred_templates(tenant: Tenant, own_operator: OperatorP
     assert own_operator.process is not None
 
     used = memory(own_operator.process.pid)
-    print(f"RSS with 100 templates: {used['VmRSS'] / 1024:.0f} MiB, at its most {used['VmHWM'] / 1024:.0f} MiB")
+    print(
+        f"RSS with 100 templates: {used['VmRSS'] / 1024:.0f} MiB, at its most {used['VmHWM'] / 1024:.0f} MiB"
+    )
 
     tenant.skillmeat.clear()
     assert used["VmHWM"] <= MOST_MEMORY

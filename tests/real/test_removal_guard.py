@@ -1,4 +1,4 @@
-"""SkillMeat lacks much of what it had: nothing leaves the portal until somebody approves, or it is there again."""
+"""SkillMeat lacks much of what it had: nothing leaves the portal until somebody approves, or it is back."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _reread(tenant: Tenant) -> None:
     tenant.backstage.catalog.refresh(tenant.get()["status"]["catalog"]["entityRef"])
 
 
-def test_an_empty_list_removes_nothing_and_the_hold_ends_by_itself(ten: Tenant, operator: OperatorProcess) -> None:
+def test_an_empty_list_removes_nothing_and_the_hold_ends_by_itself(
+    ten: Tenant, operator: OperatorProcess
+) -> None:
     before = ten.document(operator.documents_url)
     ten.proxy.fault = EMPTY
     found = ten.sync()
@@ -154,12 +156,14 @@ def test_additions_changes_and_publish_false_act_while_a_removal_is_held(
     assert set(removal["refs"]) == _refs(ten, *GONE[1:])
     assert removal["since"] == first["since"]
     eventually(
-        lambda: {
-            one["metadata"]["annotations"]["skillmeat.io/bundle-version"]
-            for one in ten.backstage.catalog.templates(ten.namespace)
-            if one["metadata"]["name"].endswith("-t9")
-        }
-        == {"2.0.0"}
+        lambda: (
+            {
+                one["metadata"]["annotations"]["skillmeat.io/bundle-version"]
+                for one in ten.backstage.catalog.templates(ten.namespace)
+                if one["metadata"]["name"].endswith("-t9")
+            }
+            == {"2.0.0"}
+        )
     )
     assert _refs(ten, "new", *GONE[1:]) <= ten.portal()
 
@@ -203,7 +207,9 @@ def test_a_policy_that_allows_the_loss_lets_it_go(ten: Tenant, operator: Operato
     assert _document(ten, operator) == _refs(ten, *LEFT)
 
 
-def test_a_wrong_id_never_approves_and_the_right_one_does_so_once(ten: Tenant, operator: OperatorProcess) -> None:
+def test_a_wrong_id_never_approves_and_the_right_one_does_so_once(
+    ten: Tenant, operator: OperatorProcess
+) -> None:
     _hide(ten, *GONE)
     ten.sync()
     removal = _held(ten)

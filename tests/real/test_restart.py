@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from testbed.web import call
 from tests.real.harness.fault_proxy import Fault
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
-from tests.real.harness.watching import DocumentWatch
+from tests.real.harness.watching import DocumentWatch, refs_of
 
 EMPTY = Fault(body=b"[]")
 
 
-def _published(tenant: Tenant, operator: OperatorProcess, count: int = 3, **spec: object) -> list[str]:
+def _published(tenant: Tenant, operator: OperatorProcess, count: int = 3, **spec: Any) -> list[str]:
     operator.start()
     names = tenant.add_templates(count)
     tenant.apply(tenant.source(**spec))
@@ -32,23 +33,51 @@ def test_the_same_document_is_served_byte_for_byte_while_skillmeat_is_down(
     url = tenant.document_url(own_operator.documents_url)
     plain, packed = call("GET", url), call("GET", url, headers={"Accept-Encoding": "gzip"})
     tenant.proxy.down()
+    tenant.sync()
+    told = tenant.condition("SourceReachable") or {}
     own_operator.stop()
 
     with DocumentWatch(url) as watch:
         own_operator.start()
-        tenant.wait_ready(reason="ServingLastGood")
         tenant.sync()
+        assert tenant.ready() == ("True", "ServingLastGood")
         again = call("GET", url, headers={"Accept-Encoding": "gzip"})
 
     assert (again.body, again.headers["etag"]) == (packed.body, packed.headers["etag"])
     assert watch.bodies() == {plain.body}
+    # The grace counts from this moment, so the restart does not begin it anew.
+    now = tenant.condition("SourceReachable") or {}
+    assert (now["status"], now["lastTransitionTime"]) == ("False", told["lastTransitionTime"])
     assert tenant.shows(*names)
     tenant.proxy.up()
     tenant.wait_ready(reason="Succeeded")
     assert call("GET", url).body == plain.body
 
 
-def test_a_restart_with_nothing_changed_changes_nothing(tenant: Tenant, own_operator: OperatorProcess) -> None:
+def test_broken_answers_after_a_restart_are_no_answer_either(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, own_operator)
+    url = tenant.document_url(own_operator.documents_url)
+    before = call("GET", url).body
+    own_operator.stop()
+
+    with DocumentWatch(url) as watch:
+        tenant.proxy.fault = Fault(body=b"null")
+        own_operator.start()
+        for body in (b"null", b"{}", b"<html></html>", b'[{"kind": "Template", "meta'):
+            tenant.proxy.fault = Fault(body=body)
+            tenant.sync()
+            assert tenant.ready() == ("True", "ServingLastGood")
+            assert (tenant.condition("SourceReachable") or {})["reason"] == "InvalidResponse"
+
+    assert watch.bodies() == {before}
+    assert tenant.shows(*names)
+
+
+def test_a_restart_with_nothing_changed_changes_nothing(
+    tenant: Tenant, own_operator: OperatorProcess
+) -> None:
     names = _published(tenant, own_operator)
     url = tenant.document_url(own_operator.documents_url)
     before, status = call("GET", url).body, tenant.get()["status"]
@@ -63,27 +92,6 @@ def test_a_restart_with_nothing_changed_changes_nothing(tenant: Tenant, own_oper
     assert watch.bodies() == {before}
     assert tenant.get()["status"] == status
     assert tenant.shows(*names)
-
-
-def test_the_grace_of_an_outage_goes_on_over_a_restart(tenant: Tenant, own_operator: OperatorProcess) -> None:
-    _published(tenant, own_operator, outageGracePeriod="8s")
-    tenant.proxy.down()
-    tenant.sync()
-    began = time.monotonic()
-    first = tenant.condition("SourceReachable")
-    own_operator.stop()
-
-    own_operator.start()
-
-    tenant.sync()
-    if time.monotonic() - began < 6:
-        assert tenant.ready() == ("True", "ServingLastGood")
-    tenant.wait_ready("False", "SourceUnreachable", within=20)
-    print(f"Ready=False {time.monotonic() - began:.1f} s after the outage was told (grace 8 s, with a restart)")
-    now = tenant.condition("SourceReachable")
-    assert first is not None
-    assert now is not None
-    assert now["lastTransitionTime"] == first["lastTransitionTime"]
 
 
 def test_a_grace_that_passed_while_the_operator_was_away_is_over_at_its_first_visit(
@@ -109,7 +117,9 @@ def test_declared_bundles_alone_are_served_at_every_moment_of_a_restart(
     own_operator.start()
     tenant.add_templates(4)
     tenant.apply(
-        tenant.bundle("t0"), tenant.bundle("t1"), tenant.bundle("t2", publish=False),
+        tenant.bundle("t0"),
+        tenant.bundle("t1"),
+        tenant.bundle("t2", publish=False),
         tenant.source(publishPolicy="Declared"),
     )
     tenant.wait_ready(reason="Succeeded")
@@ -146,12 +156,11 @@ def test_what_is_not_to_be_published_appears_at_no_moment_of_a_restart(
         tenant.apply(tenant.bundle("t0", publish=False))
         tenant.proxy.down()
         own_operator.start()
-        tenant.wait_ready("True", "HeldBack", name="t0", kind="smtb", within=60)
+        eventually(lambda: refs_of(call("GET", url).body) == _refs(tenant, "t2"))
+        tenant.sync()
 
     assert watch.documents() == {_refs(tenant, "t0", "t2"), _refs(tenant, "t2")}
-    assert watch.documents() == {_refs(tenant, "t2")} | watch.documents()
-    assert watch.answers[-1].status == 200
-    tenant.wait_portal("t2", within=60)
+    assert refs_of(watch.answers[-1].body) == _refs(tenant, "t2")
 
 
 def test_a_held_removal_is_the_same_one_after_a_restart_and_its_approval_is_used_once(
@@ -165,10 +174,6 @@ def test_a_held_removal_is_the_same_one_after_a_restart_and_its_approval_is_used
 
     with DocumentWatch(url) as watch:
         own_operator.kill()
-        own_operator.start()
-        tenant.sync()
-        assert tenant.wait_ready("False", "RemovalHeld")["status"]["removal"] == removal
-        own_operator.stop()
         tenant.annotate("skillmeat.io/approve-removal", "0123456789abcdef")
         own_operator.start()
         tenant.sync()

@@ -95,7 +95,9 @@ def test_a_token_that_may_not_read_the_list(tenant: Tenant, neighbour: Tenant) -
     reference = {"auth": {"bearerTokenSecretRef": {"name": "source"}}}
     tenant.apply(tenant.source(skillmeat=reference, interval="1h"))
 
-    assert_stalled(tenant, "AccessDenied", "spec.source.skillmeat.auth.bearerTokenSecretRef", "allow it there")
+    assert_stalled(
+        tenant, "AccessDenied", "spec.source.skillmeat.auth.bearerTokenSecretRef", "allow it there"
+    )
     # Refused twice, and then left in peace.
     assert len(tenant.proxy.requests(LIST)) == 2
     assert tenant.portal() == set()

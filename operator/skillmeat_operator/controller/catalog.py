@@ -125,7 +125,8 @@ class CatalogKeeper:
         convergence = memory.convergence or Convergence.start(now)
         memory.convergence = convergence
         convergence.note(len(state.matching), now)
-        if readable and (republished or convergence.refresh_due(now, self._timings)):
+        due = convergence.refresh_due(now, self._timings) and not self._at_work(visit, convergence)
+        if readable and (republished or due):
             await self._refresh(visit, client, entity_ref)
         diagnosis = await self._diagnose(
             visit, plan, state, client=client, view=view, owner=owner, target=registered
@@ -141,6 +142,19 @@ class CatalogKeeper:
             moved=moved.finding if moved is not None else None,
             entity_ref=entity_ref,
             target=registered,
+        )
+
+    def _at_work(self, visit: Visit, convergence: Convergence) -> bool:
+        """Whether the portal is taking things in, and this CatalogSource's turn may simply not have come yet.
+
+        With hundreds of new locations that takes it half a minute; repeated refreshes and dry runs would
+        make it longer.
+        """
+        now = self._clock()
+        patience = self._timings.refresh_at[-1]
+        return (
+            now - convergence.began < patience
+            and now - visit.memory.portal_progressed < self._timings.verify_every
         )
 
     async def _refresh(self, visit: Visit, client: BackstageClient, entity_ref: str) -> None:
@@ -216,7 +230,8 @@ class CatalogKeeper:
         key = (plan.revision, state.missing)
         elapsed = now - convergence.began
         stuck = convergence.given_up(now, self._timings)
-        if not stuck and elapsed < self._timings.diagnose_after:
+        early = elapsed < self._timings.diagnose_after or self._at_work(visit, convergence)
+        if not stuck and early:
             # Early on, only what an earlier look found about the document as a whole still holds.
             return (
                 Diagnosis(document=last.result.document)

@@ -84,7 +84,8 @@ class Decider:
             holders = {ref: one for ref, one in holders.items() if ref not in view.entities}
             holders |= foreign_holders(marked, owner=owner, exists=visit.store.source_exists)
         key = self._key(visit, reading=reading, view=view, bundles=bundles, holders=holders, owner=owner)
-        if memory.plan is not None and memory.plan_key == key and not memory.plan.conflicting:
+        unseen = memory.plan_is_blind and view is not None
+        if memory.plan is not None and memory.plan_key == key and not memory.plan.conflicting and not unseen:
             return Decision(plan=memory.plan, observed=(), stored=None, fresh=False)
 
         stored = await self._snapshots.content(uid) if kept is not None else None
@@ -139,9 +140,14 @@ class Decider:
         memory.plan_key = self._key(
             visit, reading=reading, view=view, bundles=bundles, holders=memory.holders, owner=owner
         )
+        memory.plan_is_blind = view is None
         claimed = frozenset(plan.expected) if owner.target is not None else frozenset()
         self._claims.claim(uid, portal_url, claimed, source=source)
         return Decision(plan=plan, observed=observed, stored=stored, fresh=True)
+
+    def published(self, visit: Visit) -> None:
+        """Take in that the snapshot says what the last plan does: from it the same would be decided."""
+        visit.memory.plan_key = (*visit.memory.plan_key[:-1], None)
 
     async def _decide(self, prepared: Prepared, known: Known, source: CatalogSource) -> Plan:
         window = timedelta(seconds=self._timings.loss_window)
@@ -200,8 +206,10 @@ class Decider:
         bundles: Sequence[TemplateBundle],
         holders: Mapping[str, Holder],
         owner: Owner,
-    ) -> object:
-        """Everything a decision depends on; equal keys give equal plans."""
+    ) -> tuple[object, ...]:
+        """Everything a decision depends on; equal keys give equal plans. The last element is what stands in
+        for a snapshot where there is none.
+        """
         kept = self._snapshots.kept(visit.uid)
         # With a snapshot the catalog's own entities decide nothing; without one they stand in for it.
         shown = None
@@ -223,9 +231,7 @@ class Decider:
             tuple(
                 sorted((ref, one.origin, one.source) for ref, one in holders.items() if one.source is None)
             ),
-            kept is None,
-            shown,
-            view is None and kept is None,
+            (shown, view is None) if kept is None else None,
         )
 
 

@@ -21,12 +21,14 @@ from skillmeat_operator.api.names import CATALOG_SOURCE, FINALIZER, FORCE_DELETE
 from skillmeat_operator.api.policies import DeletionPolicy, Ingestion
 from skillmeat_operator.controller.catalog import cannot_read, location_ref
 from skillmeat_operator.controller.connections import Connections, PortalConnection
+from skillmeat_operator.controller.portals import Portals
 from skillmeat_operator.controller.schedule import Scheduler
 from skillmeat_operator.controller.snapshots import Snapshots
 from skillmeat_operator.controller.visit import SupersededError, Visit
 from skillmeat_operator.controller.writer import ObjectWriter
 from skillmeat_operator.domain.document import document_path
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
+from skillmeat_operator.domain.observation import PortalView
 from skillmeat_operator.domain.ownership import Owner
 from skillmeat_operator.domain.summary import finalizing
 from skillmeat_operator.domain.timings import Timings
@@ -90,20 +92,24 @@ class Deleter:
         cluster_uid: str,
         target_of: Callable[[Visit], str | None],
         connections: Connections,
+        portals: Portals,
         snapshots: Snapshots,
         finalizers: Finalizers,
         writer: ObjectWriter,
         scheduler: Scheduler,
+        clock: Callable[[], float],
         now: Callable[[], datetime],
         timings: Timings,
     ) -> None:
         self._cluster_uid = cluster_uid
         self._target_of = target_of
         self._connections = connections
+        self._portals = portals
         self._snapshots = snapshots
         self._finalizers = finalizers
         self._writer = writer
         self._scheduler = scheduler
+        self._clock = clock
         self._now = now
         self._timings = timings
         self._last_connection: dict[str, PortalConnection] = {}
@@ -177,25 +183,32 @@ class Deleter:
         if target is None:
             return
         client = connection.client
-        view = await client.view()
+        view = await self._view(visit, connection)
         # A changed --public-url may have left the location under its former target.
         path = document_path(self._cluster_uid, visit.source.namespace, visit.source.name)
         ours = {one: listed for one, listed in view.locations.items() if one == target or one.endswith(path)}
         if ours:
             for listed in ours.values():
                 await client.unregister(listed.id)
-            if not ours.keys().isdisjoint(await client.locations()):
+            view = await self._view(visit, connection)
+            if not ours.keys().isdisjoint(view.locations):
                 raise FailedError(_still_there())
         elif not view.reads_entities or await client.entity_exists(location_ref(target)):
             # What is not listed and has its entity all the same is hidden from a token that reads no
             # locations.
             await self._prove_absence(client, target)
         owner = Owner(cluster_uid=self._cluster_uid, uid=visit.uid, target=target)
-        left = (await client.view()).entities
-        for entity in left.values():
+        for entity in view.entities.values():
             if entity.orphan and owner.owns(entity, exists=visit.store.source_exists):
                 await client.delete_entity(entity.uid)
         logger.info("removed the location of %s/%s", visit.source.namespace, visit.source.name)
+
+    async def _view(self, visit: Visit, connection: PortalConnection) -> PortalView:
+        """What the portal shows from now on; shared, or a namespace full of deletions would read everything
+        for each.
+        """
+        reading = await self._portals.view(visit.uid, connection, not_before=self._clock())
+        return reading.get()
 
     async def _prove_absence(self, client: BackstageClient, target: str) -> None:
         """A token that cannot read sees nothing: only a location that can be made and is then listed proves

@@ -7,17 +7,23 @@ from dataclasses import replace
 
 from skillmeat_operator.controller.gather import PortalGathered
 from skillmeat_operator.controller.visit import Visit
-from skillmeat_operator.domain.convergence import CatalogState
+from skillmeat_operator.domain.convergence import CatalogState, Convergence
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.plan import Plan
 
 
 async def verify_external(
-    visit: Visit, plan: Plan, portal: PortalGathered, base: Outcome, *, judge: Callable[..., SideOutcome]
+    visit: Visit,
+    plan: Plan,
+    portal: PortalGathered,
+    base: Outcome,
+    *,
+    judge: Callable[..., SideOutcome],
+    clock: Callable[[], float],
 ) -> Outcome:
     """Look every accepted template up by its ref: present is that it exists, up to date the same bundle
-    version.
+    version. What is missing is looked up again with backoff, since nobody tells when the provider is done.
     """
     plan = replace(plan, publishable=True)
     base = replace(base, plan=plan)
@@ -31,6 +37,10 @@ async def verify_external(
     present = {ref: entity for ref, entity in found.items() if entity is not None}
     matching = frozenset(ref for ref, entity in present.items() if entity.bundle_version == versions[ref])
     missing = tuple(sorted(set(versions) - matching))
+    memory, now = visit.memory, clock()
+    memory.convergence = (memory.convergence or Convergence.start(now)) if missing else None
+    if memory.convergence is not None:
+        memory.convergence.note(len(matching), now)
     state = CatalogState(
         matching=matching,
         missing=missing,

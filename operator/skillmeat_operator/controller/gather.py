@@ -102,6 +102,7 @@ class Gatherer:
             )
         self._working(visit.uid, connection)
         visit.memory.viewed = reading.began
+        visit.memory.portal_progressed = self._portals.progressed(visit.uid)
         if visit.memory.portal_failed:
             visit.memory.portal_failed = False
             visit.memory.diagnose_now = True
@@ -183,7 +184,9 @@ class Gatherer:
         bound = max(visit.began - cadence, self._asked_at(visit))
         around = await self._surroundings.of(connection, not_before=bound)
         memory.server = around.server or memory.server
-        memory.staleness = around.staleness
+        if around.staleness != memory.staleness:
+            # By identity: equal facts are no reason to decide anew.
+            memory.staleness = around.staleness
 
     def _asked_at(self, visit: Visit) -> float:
         """When the newest pending request was first seen; 0 without one."""

@@ -55,7 +55,10 @@ class SourceMemory:
     server: ServerInfo | None = None
 
     plan: Plan | None = None
-    plan_key: object = None
+    plan_key: tuple[object, ...] = ()
+    """What the plan was made from; empty: it has to be made anew."""
+    plan_is_blind: bool = False
+    """The plan was made without a view of the portal."""
     holders: dict[str, Holder] = field(default_factory=dict)
     stored: object = None
     """Fingerprint of what the snapshot holds."""
@@ -68,6 +71,8 @@ class SourceMemory:
     """When the location was last posted, or first seen listed without its entity."""
     leftovers_since: float | None = None
     portal_failed: bool = False
+    portal_progressed: float = 0.0
+    """When the portal last showed something new, of whatever CatalogSource."""
     diagnose_now: bool = True
     """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
     diagnosis: LastDiagnosis | None = None

@@ -170,10 +170,12 @@ class Operator:
             cluster_uid=cluster_uid,
             target_of=self._target_of,
             connections=connections,
+            portals=portals,
             snapshots=snapshots,
             finalizers=finalizers,
             writer=writer,
             scheduler=scheduler,
+            clock=clock,
             now=_now,
             timings=timings,
         )

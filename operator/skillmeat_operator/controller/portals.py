@@ -18,6 +18,10 @@ class _Portal:
     backoff: Backoff
     users: set[str] = field(default_factory=set)
     taken_in: Reading[PortalView] | None = None
+    shown: dict[str, int] | None = None
+    """Hash of the refs and content hashes that the last view showed, by the UID in their marker."""
+    progressed: float = 0.0
+    """When a view first showed something else than the one before it."""
     retry_after_until: float = 0.0
     """Before this moment the portal is not read again: it asked for that."""
 
@@ -65,6 +69,12 @@ class Portals:
         )
         return max(self._uniform(ceiling / 4, ceiling), portal.retry_after_until - self._clock())
 
+    def progressed(self, uid: str) -> float:
+        """When the portal of a CatalogSource last showed something new (monotonic seconds)."""
+        key = self._key_of.get(uid)
+        portal = self._portals.get(key) if key is not None else None
+        return portal.progressed if portal is not None else 0.0
+
     def leave(self, uid: str) -> None:
         """Forget a CatalogSource."""
         key = self._key_of.pop(uid, None)
@@ -91,7 +101,9 @@ class Portals:
         return portal
 
     def _take_in(self, portal: _Portal, reading: Reading[PortalView], *, asker: str) -> None:
-        """Count failures once for each reading, and tell everybody when the portal is back."""
+        """Count failures once for each reading; tell everybody when the portal is back, and those of whom it
+        shows something new.
+        """
         if reading is portal.taken_in:
             return
         portal.taken_in = reading
@@ -99,7 +111,23 @@ class Portals:
             portal.backoff.next()
             portal.retry_after_until = self._clock() + (reading.failure.retry_after or 0.0)
             return
+        self._compare(portal, reading, asker=asker)
         if portal.backoff.failures:
             portal.backoff.reset()
             for uid in portal.users - {asker}:
                 self._notify(uid, 0.0)
+
+    def _compare(self, portal: _Portal, reading: Reading[PortalView], *, asker: str) -> None:
+        by_uid: dict[str, list[tuple[str, str | None]]] = {}
+        for ref, entity in reading.get().entities.items():
+            owner = (entity.managed_by or "").rpartition("/")[2]
+            by_uid.setdefault(owner, []).append((ref, entity.content_hash))
+        shown = {uid: hash(frozenset(pairs)) for uid, pairs in by_uid.items()}
+        before, portal.shown = portal.shown, shown
+        if shown == before:
+            return
+        portal.progressed = reading.began
+        if before is not None:
+            for uid in portal.users - {asker}:
+                if shown.get(uid) != before.get(uid):
+                    self._notify(uid, 0.0)

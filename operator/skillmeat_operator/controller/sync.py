@@ -164,7 +164,9 @@ class SourceReconciler:
         if decision is None:
             return base
         if source.spec.backstage.ingestion is Ingestion.EXTERNAL:
-            return await verify_external(visit, decision.plan, portal, base, judge=self._gatherer.judge)
+            return await verify_external(
+                visit, decision.plan, portal, base, judge=self._gatherer.judge, clock=self._clock
+            )
         return await self._act(visit, decision, portal, base, owner=owner, target=where.target or "")
 
     async def _decide(
@@ -216,7 +218,7 @@ class SourceReconciler:
             logger.warning(
                 "the snapshot of %s/%s was not stored: %s", visit.source.namespace, visit.source.name, error
             )
-            visit.memory.plan_key = None
+            visit.memory.plan_key = ()
             return replace(base, published=False)
         if portal.view is None or portal.connection is None:
             return base
@@ -270,6 +272,7 @@ class SourceReconciler:
         visit.ensure_current()
         changed = await self._snapshots.publish(source, plan, decision.observed, target=target)
         memory.stored = wanted
+        self._decider.published(visit)
         return changed
 
     async def _tell_left_behind(self, visit: Visit, outcome: Outcome) -> None:
@@ -337,10 +340,12 @@ class SourceReconciler:
             return visit.began
         if memory.convergence is None and memory.leftovers_since is None:
             return visit.began - self._timings.verify_every
-        # Newer than what was done and than what was compared last: where many wait for the catalog, each takes
-        # what another one has just read.
+        # Newer than what was done and than what was compared last, but not necessarily made for this visit:
+        # where
+        # many wait for the catalog, each takes what another one has just read.
         began = memory.convergence.began if memory.convergence is not None else 0.0
-        return max(began, memory.registered or 0.0, math.nextafter(memory.viewed, math.inf))
+        newer = math.nextafter(memory.viewed, math.inf)
+        return max(began, memory.registered or 0.0, newer, visit.began - self._timings.view_shared)
 
     def _too_early(self, visit: Visit, outcome: Outcome) -> bool:
         """Whether the catalog is likely to have caught up before anybody reads that it has not."""

@@ -104,7 +104,7 @@ class ObjectWriter:
         before: tuple[Condition, ...],
         after: tuple[Condition, ...],
     ) -> None:
-        """One Event and one log line where Ready changed its value or its reason; going on as before is no news."""
+        """One Event and one log line where Ready changed value or reason; going on as before is no news."""
         old, new = find(before, ConditionType.READY), find(after, ConditionType.READY)
         if new is None or new.status is ConditionStatus.UNKNOWN or new.reason == Reason.PROGRESSING:
             return

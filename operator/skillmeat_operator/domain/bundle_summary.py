@@ -225,7 +225,7 @@ class _Derivation:
     def _not_found(self) -> None:
         if self.record is not None:
             message = (
-                "the bundle vanished from the source and its template stays published while its removal is held: "
+                "the bundle vanished from the source, and its template stays published while that is held: "
                 f"see CatalogSource {self.bundle.spec.source_ref.name}"
             )
         else:

@@ -35,6 +35,9 @@ class Timings:
     """Moments after a publish at which the refresh is repeated while content hashes differ."""
     refresh_every: float = 60.0
     """Cadence of the refreshes after those."""
+    view_shared: float = 1.0
+    """How old a view of the catalog may be that somebody who waits for the catalog takes over from another.
+    """
     progress_deadline: float = 60.0
     """Without a further matching content hash for this long, what is missing counts as missing."""
     removal_wait: float = 45.0

@@ -144,7 +144,13 @@ class FaultProxy:
         self._send(handler, status, kept, body)
 
     def _send(
-        self, handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes, *, cut: bool = False
+        self,
+        handler: BaseHTTPRequestHandler,
+        status: int,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        cut: bool = False,
     ) -> None:
         handler.send_response_only(status)
         for key, value in headers.items():

@@ -51,6 +51,8 @@ class OperatorProcess:
     program: Sequence[str] = ("-m", "skillmeat_operator.cli.main")
     metrics_port: int = 0
     process: Process | None = None
+    kubeconfig: Path | None = None
+    """Made at the first start."""
 
     @property
     def log(self) -> Path:
@@ -71,9 +73,10 @@ class OperatorProcess:
         """Start, or start again with the same settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.metrics_port = self.metrics_port or ports.take()
-        kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "skillmeat-operator")
+        if self.kubeconfig is None:
+            self.kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "skillmeat-operator")
         argv = [sys.executable, *self.program, "run"]
-        argv += ["--kubeconfig", str(kubeconfig), "--operator-namespace", NAMESPACE]
+        argv += ["--kubeconfig", str(self.kubeconfig), "--operator-namespace", NAMESPACE]
         argv += ["--serve-address", f"{LOOPBACK}:{self.documents_port}"]
         argv += ["--metrics-address", f"{LOOPBACK}:{self.metrics_port}", "--log-level", "debug"]
         if self.public_url is not None:

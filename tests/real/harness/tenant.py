@@ -106,8 +106,12 @@ class Tenant:
 
     def bundle(self, name: str, source: str = "main", **spec: Any) -> Object:
         """A TemplateBundle; ``bundleRef`` defaults to the bundle that ``add_template(name)`` made."""
-        reference = {"id": self.bundles[name]} if name in self.bundles else {"name": f"{self.namespace}-{name}"}
-        return self.object("TemplateBundle", name, {"sourceRef": {"name": source}, "bundleRef": reference, **spec})
+        reference = (
+            {"id": self.bundles[name]} if name in self.bundles else {"name": f"{self.namespace}-{name}"}
+        )
+        return self.object(
+            "TemplateBundle", name, {"sourceRef": {"name": source}, "bundleRef": reference, **spec}
+        )
 
     def object(self, kind: str, name: str, spec: Mapping[str, Any]) -> Object:
         """An object of ours in this namespace."""
@@ -122,7 +126,9 @@ class Tenant:
     def secret(self, name: str, value: str, key: str = "token") -> None:
         """Create or replace a Secret."""
         metadata = {"name": name, "namespace": self.namespace}
-        self.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: value}})
+        self.cluster.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: value}}
+        )
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the namespace; raises with kubectl's message."""
@@ -168,7 +174,13 @@ class Tenant:
         return (found["status"], found["reason"]) if found is not None else None
 
     def wait_ready(
-        self, status: str = "True", reason: str | None = None, *, name: str = "main", kind: str = "smsrc", within: float = 20.0
+        self,
+        status: str = "True",
+        reason: str | None = None,
+        *,
+        name: str = "main",
+        kind: str = "smsrc",
+        within: float = 20.0,
     ) -> Object:
         """Wait for Ready; returns the object."""
 
@@ -220,7 +232,8 @@ class Tenant:
     def portal(self) -> set[str]:
         """Refs of the templates that the portal shows in this tenant's catalog namespace."""
         return {
-            f"template:{self.namespace}/{name}".lower() for name in self.backstage.catalog.names(self.namespace)
+            f"template:{self.namespace}/{name}".lower()
+            for name in self.backstage.catalog.names(self.namespace)
         }
 
     def entity(self, name: str) -> Object | None:
@@ -240,7 +253,11 @@ class Tenant:
 
     def wait_portal(self, *names: str, within: float = 20.0) -> None:
         """Wait until the portal shows exactly these templates."""
-        eventually(lambda: self.shows(*names), within=within, what=f"the portal shows {names}; it has {self.portal()}")
+        eventually(
+            lambda: self.shows(*names),
+            within=within,
+            what=f"the portal shows {names}; it has {self.portal()}",
+        )
 
     def document(self, operator_url: str, name: str = "main") -> tuple[int, bytes]:
         """Status and bytes of the document as the portal would read it."""

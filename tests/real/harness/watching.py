@@ -22,7 +22,7 @@ PAUSE = 0.02
 
 
 def refs_of(document: bytes) -> frozenset[str]:
-    """Refs of the entities in a document as it is served: one JSON document in a line, ``---`` between them."""
+    """Refs of the entities in a document as it is served: a JSON document in each line, ``---`` between."""
     entities = [json.loads(line) for line in document.splitlines() if line.startswith(b"{")]
     return frozenset(
         f"{one['kind']}:{one['metadata']['namespace']}/{one['metadata']['name']}".lower() for one in entities
@@ -39,7 +39,7 @@ class Answered:
 
 
 class DocumentWatch:
-    """Reads a document every few milliseconds, as an impatient portal would; keeps each different answer once."""
+    """Reads a document every few milliseconds, as an impatient portal would; keeps what differs."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -86,9 +86,10 @@ class StatusWatch:
 
     def __init__(self, cluster: Cluster, folder: Path, kind: str, namespace: str, name: str) -> None:
         self.log = folder / f"watch-{namespace}-{name}.json"
-        argv = [cluster.kubectl_path, f"--kubeconfig={cluster.kubeconfig}", "get", kind, name, "-n", namespace]
+        argv: list[str | Path] = [cluster.kubectl_path, f"--kubeconfig={cluster.kubeconfig}"]
+        argv += ["get", kind, name, "-n", namespace, "--watch", "-o", "json"]
         environment = plain_environment(HOME=str(folder))
-        self._process = Process("watch", [*argv, "--watch", "-o", "json"], log=self.log, env=environment)
+        self._process = Process("watch", argv, log=self.log, env=environment)
 
     def forms(self) -> list[Object]:
         """What was seen so far, oldest first."""

@@ -101,7 +101,7 @@ UNREACHABLE = Reason.CATALOG_UNREACHABLE
         ("readonly-delete", CONFIGURATION, Reason.TOKEN_FORBIDDEN, "StaticLocation"),
     ],
 )
-async def test_a_recorded_refusal(  # noqa: PLR0917
+async def test_a_recorded_refusal(
     wire_to: WireTo,
     backstage_recording: Recording,
     operation: str,

@@ -77,7 +77,7 @@ LATER = Reason.SOURCE_UNREACHABLE
         ("register-deployment-422", TRANSIENT, Reason.INVALID_RESPONSE, "HTTP 422"),
     ],
 )
-async def test_a_recorded_refusal(  # noqa: PLR0917
+async def test_a_recorded_refusal(
     wire_to: WireTo, skillmeat_recording: Recording, name: str, kind: FailureKind, reason: Reason, says: str
 ) -> None:
     wire = wire_to(lambda request: skillmeat_recording(name))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skillmeat_operator.controller.portals import Portals
-from skillmeat_operator.domain.observation import PortalView
+from skillmeat_operator.domain.observation import CatalogEntity, PortalView
 from skillmeat_operator.domain.timings import Timings
 from tests.unit.controller.virtual import Calls, Server, clock, failure, virtual
 
@@ -42,7 +42,9 @@ class World:
         self.server, self.told = Server(answer=VIEW), Calls()
         self.portals = Portals(notify=self.told, clock=clock, uniform=highest, timings=Timings())
 
-    async def view(self, uid: str, *, key: tuple[str, str] | None = None, not_before: float | None = None) -> Any:
+    async def view(
+        self, uid: str, *, key: tuple[str, str] | None = None, not_before: float | None = None
+    ) -> Any:
         connection: Any = Connection(Client(self.server.read))
         if key is not None:
             connection.key = key
@@ -129,3 +131,36 @@ async def test_another_credential_is_another_portal() -> None:
     await world.view("a")
     await world.view("a", key=("http://portal.example", "rotated"), not_before=0.0)
     assert len(world.server.began) == 2
+
+
+def showing(**hashes: str) -> PortalView:
+    """A view in which each CatalogSource (UID) has one entity with this content."""
+    entities = {
+        f"template:skillmeat/{uid}": CatalogEntity(
+            ref=f"template:skillmeat/{uid}",
+            uid=uid,
+            content_hash=digest,
+            managed_by=f"cluster/{uid}",
+            origin=None,
+        )
+        for uid, digest in hashes.items()
+    }
+    return PortalView(entities=entities, locations={}, reads_entities=True, began_at=0.0)
+
+
+@virtual
+async def test_those_of_whom_something_new_is_shown_are_told() -> None:
+    world = World()
+    world.server.answer = showing(a="1", b="1", c="1")
+    for uid in ("a", "b", "c", "d"):
+        await world.view(uid, not_before=0.0)
+    assert world.told.made == [], "the first view shows nothing new"
+    assert world.portals.progressed("b") == 1000.0
+    await asyncio.sleep(5)
+    await world.view("a")
+    assert (world.told.made, world.portals.progressed("b")) == ([], 1000.0)
+    world.server.answer = showing(a="2", b="2", d="1")
+    await asyncio.sleep(5)
+    await world.view("a")
+    assert sorted(world.told.first) == ["b", "c", "d"]
+    assert (world.portals.progressed("c"), world.portals.progressed("nobody")) == (1010.0, 0.0)

@@ -52,7 +52,10 @@ PUBLISHED = {
     [
         pytest.param(a.elements(1), {}, PUBLISHED, id="published"),
         pytest.param(
-            a.elements(1, generated="2026-02-02T00:00:00Z"), {}, PUBLISHED, id="generated-at-moves-with-content"
+            a.elements(1, generated="2026-02-02T00:00:00Z"),
+            {},
+            PUBLISHED,
+            id="generated-at-moves-with-content",
         ),
         pytest.param(
             a.elements(1, version="2.0.0"),
@@ -69,7 +72,11 @@ PUBLISHED = {
         pytest.param(
             a.elements(1, version="2.0.0"),
             {"publish": False},
-            {"observedGeneration": 1, "availableVersion": "2.0.0", "catalog": {"present": False, "upToDate": False}},
+            {
+                "observedGeneration": 1,
+                "availableVersion": "2.0.0",
+                "catalog": {"present": False, "upToDate": False},
+            },
             id="taken-out",
         ),
         pytest.param([], {}, PUBLISHED, id="held-while-gone"),
@@ -97,7 +104,9 @@ def test_a_younger_twin_tells_nothing_of_what_the_elder_publishes() -> None:
     plan = a.plan(a.elements(1), bundles=[a.bundle(), TemplateBundle.from_object(younger)])
     found = status(younger, outcome(plan))
     assert "entityRef" not in found
-    assert [one["reason"] for one in found["conditions"] if one["type"] == "Ready"] == ["DuplicateDeclaration"]
+    assert [one["reason"] for one in found["conditions"] if one["type"] == "Ready"] == [
+        "DuplicateDeclaration"
+    ]
 
 
 def test_the_time_of_a_status_does_not_grow_with_the_source() -> None:

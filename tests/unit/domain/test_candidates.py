@@ -24,7 +24,9 @@ def one(element: Any, **more: Any) -> Candidate:
 
 def page(updated: str, status: str | None = "published") -> StalenessReading:
     moment = datetime.fromisoformat(updated).replace(tzinfo=UTC)
-    return StalenessReading(bundles={"id-t0": BundleFacts(bundle_id="id-t0", status=status, updated_at=moment)})
+    return StalenessReading(
+        bundles={"id-t0": BundleFacts(bundle_id="id-t0", status=status, updated_at=moment)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,8 @@ def test_defaults_come_before_overrides() -> None:
     source = a.source({"entityDefaults": {"namePrefix": "dev-", "tags": ["ours"]}})
     plain = one(a.element("t0"), of=source)
     named = one(a.element("t0"), of=source, bundles=[a.bundle({"overrides": {"name": "own", "tags": []}})])
-    assert plain.entity is not None and named.entity is not None
+    assert plain.entity is not None
+    assert named.entity is not None
     assert (plain.ref, plain.entity["metadata"]["tags"]) == ("template:skillmeat/dev-t0", ["python", "ours"])
     assert (named.ref, named.entity["metadata"]["tags"]) == ("template:skillmeat/own", [])
 

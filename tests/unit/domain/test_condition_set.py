@@ -31,7 +31,11 @@ def test_a_time_moves_with_the_status_and_only_then() -> None:
     conditions.set(READY, TRUE, Reason.NO_TEMPLATES, "another message")
     conditions.set(STALE, UNKNOWN, Reason.STALENESS_UNKNOWN, "")
     ready, stale = conditions.result()
-    assert (ready.last_transition_time, ready.reason, ready.message) == (NOW, "NoTemplates", "another message")
+    assert (ready.last_transition_time, ready.reason, ready.message) == (
+        NOW,
+        "NoTemplates",
+        "another message",
+    )
     assert stale.last_transition_time == LATER
 
 

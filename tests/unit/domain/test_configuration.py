@@ -109,5 +109,6 @@ def test_the_longest_target_is_still_indexed(length: int) -> None:
     namespace = "n" * 63
     name = "m" * (rest - 63)
     fits = check(public_url=f"http://{host}", namespace=namespace, name=name)
-    assert fits.target is not None and len(f"url:{fits.target}") == 190
+    assert fits.target is not None
+    assert len(f"url:{fits.target}") == 190
     assert check(public_url=f"http://{host}", namespace=namespace, name=name + "m").failure is not None

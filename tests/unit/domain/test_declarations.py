@@ -77,9 +77,7 @@ def test_the_oldest_has_the_say(created: tuple[str, str], uids: tuple[str, str],
 
 def test_a_range_that_cannot_be_read_keeps_the_say() -> None:
     elder = a.bundle({"bundleRef": {"id": "one"}, "version": "1 2 <"}, name="elder")
-    younger = a.bundle(
-        {"bundleRef": {"id": "one"}}, name="younger", creationTimestamp="2026-02-01T00:00:00Z"
-    )
+    younger = a.bundle({"bundleRef": {"id": "one"}}, name="younger", creationTimestamp="2026-02-01T00:00:00Z")
     found = match([younger, elder], [ONE])
     assert [one.match for one in found.all] == [Match.INVALID, Match.DUPLICATE]
     assert found.all[0].problem

@@ -10,7 +10,9 @@ from skillmeat_operator.domain.invalid import invalid_status
 from tests.conditions import builders as a
 
 
-@pytest.mark.parametrize("obj", [a.raw_source(generation=4), a.raw_bundle(generation=4)], ids=["source", "bundle"])
+@pytest.mark.parametrize(
+    "obj", [a.raw_source(generation=4), a.raw_bundle(generation=4)], ids=["source", "bundle"]
+)
 def test_it_is_stalled_and_says_why(obj: dict[str, Any]) -> None:
     obj["status"] = {"revision": "kept"}
     told = invalid_status(obj, "spec.interval: write a duration", now=a.NOW)

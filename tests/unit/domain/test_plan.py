@@ -72,9 +72,7 @@ SITUATIONS: dict[str, tuple[Callable[[], Plan], dict[str, str | None], tuple[int
         (3, 1, 0, 0, 0, 1, 0),
     ),
     "publish false": (
-        lambda: a.plan(
-            a.elements(2), bundles=[a.bundle({"publish": False})], before=a.plan(a.elements(2))
-        ),
+        lambda: a.plan(a.elements(2), bundles=[a.bundle({"publish": False})], before=a.plan(a.elements(2))),
         {"t1": None},
         (2, 2, 1, 0, 0, 1, 0),
     ),
@@ -199,9 +197,7 @@ SITUATIONS: dict[str, tuple[Callable[[], Plan], dict[str, str | None], tuple[int
         (2, 2, 0, 1, 0, 1, 0),
     ),
     "one bundle listed twice, once invalid": (
-        lambda: a.plan(
-            [a.element("other", id="id-t0"), a.invalid("t0")], before=a.plan(a.elements(1))
-        ),
+        lambda: a.plan([a.element("other", id="id-t0"), a.invalid("t0")], before=a.plan(a.elements(1))),
         {"t0": "Invalid"},
         (2, 2, 0, 2, 0, 1, 1),
     ),
@@ -246,9 +242,7 @@ def test_a_repeated_bundle_is_told_apart_from_a_twin() -> None:
 
 def test_a_younger_template_bundle_has_no_say() -> None:
     elder = a.bundle({"overrides": {"title": "Elder"}}, name="elder")
-    younger = a.bundle(
-        {"publish": False}, name="younger", creationTimestamp="2026-02-01T00:00:00Z"
-    )
+    younger = a.bundle({"publish": False}, name="younger", creationTimestamp="2026-02-01T00:00:00Z")
     plan = a.plan(a.elements(1), bundles=[younger, elder])
     assert [one.entity["metadata"]["title"] for one in plan.published] == ["Elder"]
 
@@ -344,23 +338,19 @@ def test_templates_without_bundle_id_are_known_by_name() -> None:
         pytest.param({"publishPolicy": "Declared"}, [], id="deleted-template-bundles"),
         pytest.param(
             {},
-            [
-                a.bundle({"publish": False, "bundleRef": {"id": f"id-t{n}"}}, name=f"tb{n}")
-                for n in range(6)
-            ],
+            [a.bundle({"publish": False, "bundleRef": {"id": f"id-t{n}"}}, name=f"tb{n}") for n in range(6)],
             id="publish-false",
         ),
         pytest.param(
             {},
-            [
-                a.bundle({"version": "^7", "bundleRef": {"id": f"id-t{n}"}}, name=f"tb{n}")
-                for n in range(6)
-            ],
+            [a.bundle({"version": "^7", "bundleRef": {"id": f"id-t{n}"}}, name=f"tb{n}") for n in range(6)],
             id="ranges",
         ),
     ],
 )
-def test_what_is_asked_for_is_no_loss_while_a_removal_is_held(spec: dict[str, Any], bundles: list[Any]) -> None:
+def test_what_is_asked_for_is_no_loss_while_a_removal_is_held(
+    spec: dict[str, Any], bundles: list[Any]
+) -> None:
     held_back = a.plan([], before=a.plan(a.elements(6)))
     plan = a.plan([], of=a.source(spec), bundles=bundles, before=held_back)
     assert (plan.removal, a.names(plan)) == (None, [])
@@ -434,9 +424,7 @@ def test_the_time_of_a_hold_survives_a_lost_snapshot() -> None:
 @pytest.mark.parametrize("broken", ["", "yesterday", "2026-03-01T12:00:00"])
 def test_times_of_a_snapshot_that_cannot_be_read_stop_nothing(broken: str) -> None:
     first = a.plan(a.elements(3), before=a.plan(a.elements(6)))
-    spoiled = tuple(
-        replace(one, lost_since=broken) if one.entity is None else one for one in first.records
-    )
+    spoiled = tuple(replace(one, lost_since=broken) if one.entity is None else one for one in first.records)
     plan = a.plan([], records=spoiled, guard=GuardState(id="x", since=broken))
     assert plan.removal is not None
     assert plan.removal.since in {"2026-03-01T12:00:00Z", "2026-03-01T12:00:00"}

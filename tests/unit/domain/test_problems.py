@@ -37,7 +37,14 @@ def test_none_without_trouble() -> None:
 
 def test_all_kinds_sorted_by_ref() -> None:
     plan = a.plan(
-        [a.element("c"), a.invalid("b"), a.element("d"), None, a.element("a", id="x"), a.element("A", id="y")],
+        [
+            a.element("c"),
+            a.invalid("b"),
+            a.element("d"),
+            None,
+            a.element("a", id="x"),
+            a.element("A", id="y"),
+        ],
         holders={a.ref("d"): Holder(origin=None)},
     )
     assert told(plan, missing(plan, c=FINDING)) == [
@@ -58,7 +65,9 @@ def test_the_list_is_bounded() -> None:
 
 
 def test_texts_of_the_server_are_not_told() -> None:
-    plan = a.plan([a.invalid("t0", id="<script>"), a.element("<b>"), {"kind": "<i>", "metadata": {"name": "<u>"}}])
+    plan = a.plan(
+        [a.invalid("t0", id="<script>"), a.element("<b>"), {"kind": "<i>", "metadata": {"name": "<u>"}}]
+    )
     assert "<" not in str([one.to_wire() for one in problems_of(plan, Outcome())])
     assert problems_of(plan, Outcome())[-1].bundle_id == "(unprintable)"
 
@@ -86,7 +95,10 @@ def test_what_is_said_of_an_invalid_one(refusal: Refusal, message: str) -> None:
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (Refusal(candidate(), holder=Holder(origin="url:http://x/")), "location url:http://x/ holds this ref"),
+        (
+            Refusal(candidate(), holder=Holder(origin="url:http://x/")),
+            "location url:http://x/ holds this ref",
+        ),
         (Refusal(candidate(), twin="template:skillmeat/t"), "another bundle of this source has the same ref"),
         (Refusal(candidate(), twin="template:skillmeat/t", held=True), "the form published before stays"),
         (Refusal(candidate(), repeated=True), "lists this bundle more than once"),

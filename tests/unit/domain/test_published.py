@@ -23,7 +23,11 @@ def from_catalog(entity: Any) -> Any:
         "backstage.io/managed-by-origin-location": f"url:{a.TARGET}",
         "backstage.io/orphan": "true",
     }
-    return {**read, "relations": [{"type": "ownedBy", "targetRef": "group:default/x"}], "status": {"items": []}}
+    return {
+        **read,
+        "relations": [{"type": "ownedBy", "targetRef": "group:default/x"}],
+        "status": {"items": []},
+    }
 
 
 def test_what_the_catalog_added_is_taken_off() -> None:

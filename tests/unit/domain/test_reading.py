@@ -18,9 +18,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def again(
-    first: list[Any], second: list[Any], newest: dict[str, datetime] | None = None
-) -> SettledReading:
+def again(first: list[Any], second: list[Any], newest: dict[str, datetime] | None = None) -> SettledReading:
     before = settle(first, previous=None, newest={})
     return settle(second, previous=before.elements, newest=before.newest if newest is None else newest)
 

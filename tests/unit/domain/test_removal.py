@@ -59,8 +59,12 @@ def decide(
         pytest.param(decide(10, allowEmpty=True), True, id="allowEmpty-is-no-leave-for-many"),
         pytest.param(decide(10, allowEmpty=True, maxPercent=100), False, id="all-may-go"),
         pytest.param(decide(3, published=5, remaining=0), True, id="nothing-else-remains"),
-        pytest.param(decide(2, recent=4, published=6, state=GuardState(window_base=10)), True, id="with-recent"),
-        pytest.param(decide(1, recent=4, published=6, state=GuardState(window_base=10)), False, id="base-of-window"),
+        pytest.param(
+            decide(2, recent=4, published=6, state=GuardState(window_base=10)), True, id="with-recent"
+        ),
+        pytest.param(
+            decide(1, recent=4, published=6, state=GuardState(window_base=10)), False, id="base-of-window"
+        ),
         pytest.param(decide(4, recent=1, published=6), True, id="no-base-known"),
     ],
 )
@@ -72,7 +76,7 @@ def test_held(verdict: GuardVerdict, held: bool) -> None:
 def test_a_hold_is_known_by_its_time_and_refs() -> None:
     verdict = decide(6)
     assert verdict.held is not None
-    assert verdict.held.id == removal_id("2026-03-01T12:00:00Z", reversed(sorted(verdict.held.refs)))
+    assert verdict.held.id == removal_id("2026-03-01T12:00:00Z", sorted(verdict.held.refs, reverse=True))
     assert verdict.state == GuardState(
         id=verdict.held.id, since="2026-03-01T12:00:00Z", approved_id=None, window_base=10
     )
@@ -129,15 +133,15 @@ def test_thresholds(current: int, recent: int, percent: int, least: int, may_emp
     assert (verdict.held is not None) == (current > 0 and many)
     if verdict.held is not None:
         assert len(verdict.held.refs) == current
-    more = decide(
-        current + 1, recent=recent, published=published, maxPercent=percent, minCount=least
-    )
+    more = decide(current + 1, recent=recent, published=published, maxPercent=percent, minCount=least)
     if verdict.held is not None:
         assert more.held is not None, "a larger loss is never let go where a smaller one is held"
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.sets(st.text(min_size=1, max_size=5), min_size=1), st.sets(st.text(min_size=1, max_size=5), min_size=1))
+@given(
+    st.sets(st.text(min_size=1, max_size=5), min_size=1), st.sets(st.text(min_size=1, max_size=5), min_size=1)
+)
 def test_ids_tell_losses_apart(one: set[str], other: set[str]) -> None:
     since, later = "2026-01-01T00:00:00Z", (NOW + timedelta(1)).isoformat()
     distinct = "\n".join(sorted(one)) != "\n".join(sorted(other))

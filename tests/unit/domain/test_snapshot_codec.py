@@ -73,7 +73,7 @@ contents = st.builds(
 
 def bulky(index: int, *, size: int = 6000, seed: str = "") -> str:
     """Text that hardly compresses and is the same each time."""
-    source = random.Random(f"{index}{seed}")  # noqa: S311
+    source = random.Random(f"{index}{seed}")
     return "".join(source.choices(string.ascii_letters + string.digits, k=size))
 
 

@@ -107,7 +107,10 @@ def test_a_held_removal_is_told_with_what_approves_it() -> None:
         "since": "2026-03-01T12:00:00Z",
     }
     message = conditions({"status": told})["RemovalHeld"]["message"]
-    assert f"kubectl annotate --overwrite smsrc/main -n team skillmeat.io/approve-removal={plan.removal.id}" in message
+    assert (
+        f"kubectl annotate --overwrite smsrc/main -n team skillmeat.io/approve-removal={plan.removal.id}"
+        in message
+    )
     unknown = status(Outcome(configuration=failed().failure), before=told)
     assert unknown["removal"] == told["removal"], "without a decision nothing is known to have changed"
     assert "removal" not in status(well(), before=told)

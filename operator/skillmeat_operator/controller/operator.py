@@ -14,7 +14,6 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from skillmeat_operator.adapters.egress import Egress, EgressPolicy
 from skillmeat_operator.adapters.http import HttpClient
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess, find_access
@@ -24,7 +23,6 @@ from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 from skillmeat_operator.adapters.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
-from skillmeat_operator.adapters.transports import Transports, pinned_transports
 from skillmeat_operator.api.catalog_source import CatalogSource
 from skillmeat_operator.api.names import CATALOG_SOURCE
 from skillmeat_operator.controller.bundles import BundleReconciler
@@ -41,6 +39,7 @@ from skillmeat_operator.controller.handlers import Watches, registry
 from skillmeat_operator.controller.lister import Lister
 from skillmeat_operator.controller.login import add_login
 from skillmeat_operator.controller.memory import SourceMemory
+from skillmeat_operator.controller.outbound import outbound_client
 from skillmeat_operator.controller.poller import Pollers
 from skillmeat_operator.controller.portals import Portals
 from skillmeat_operator.controller.queue import WorkQueue
@@ -86,7 +85,7 @@ async def run_operator(config: OperatorConfig) -> int:
             access=access,
             client=client,
             cluster_uid=cluster_uid,
-            server_addresses=await _server_addresses(access),
+            http=await outbound_client(config, access),
             stop=stop,
         )
         return await operator.run()
@@ -126,12 +125,11 @@ class Operator:
         access: ClusterAccess,
         client: KubernetesClient,
         cluster_uid: str,
-        server_addresses: tuple[str, ...],
+        http: HttpClient,
         stop: asyncio.Event,
     ) -> None:
         self._config = config
         self._client = client
-        self._client_host: str = access.configuration.host
         self._cluster_uid = cluster_uid
         timings, clock = config.timings, time.monotonic
         uniform = random.SystemRandom().uniform
@@ -139,7 +137,7 @@ class Operator:
         self._memories: dict[str, SourceMemory] = {}
         self._snapshot_store = snapshot_store = SnapshotStore(client, config.operator_namespace)
         self._snapshots = snapshots = Snapshots(snapshot_store)
-        self._http = self._http_client(config, server_addresses)
+        self._http = http
         connections = Connections(
             http=self._http,
             source_limiter=RateLimiter(SOURCE_LIMITS, clock=clock),
@@ -295,23 +293,6 @@ class Operator:
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _http_client(self, config: OperatorConfig, server_addresses: tuple[str, ...]) -> HttpClient:
-        server_port = urlsplit(self._client_host).port or 443
-        listening = [
-            (address.host, address.port)
-            for address in (config.serve_address, config.metrics_address)
-            if _is_address(address.host)
-        ]
-        policy = EgressPolicy.of_flags(
-            allowed_hosts=config.allowed_hosts,
-            cluster_wide=not config.namespaces,
-            backstage_url=config.backstage_url,
-            refused=[*listening, *((address, server_port) for address in server_addresses)],
-            own_addresses=_own_addresses(),
-        )
-        egress = Egress(policy, clock=time.monotonic)
-        return HttpClient(egress=egress, transports=Transports(pinned_transports(egress)))
-
     async def _visit(self, uid: str) -> None:
         if self._store.sources.get(uid) is not None:
             await self._reconciler.visit(uid)
@@ -371,32 +352,3 @@ class Operator:
 
     def _ready(self) -> str | None:
         return None if self._store.gate.is_set() else "the objects have not been listed yet"
-
-
-async def _server_addresses(access: ClusterAccess) -> tuple[str, ...]:
-    """Addresses of the API server, which no CatalogSource may reach through the operator."""
-    server = urlsplit(access.configuration.host)
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(5.0):
-            rows = await loop.getaddrinfo(server.hostname or "", server.port or 443, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError):
-        return ()
-    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
-
-
-def _own_addresses() -> tuple[str, ...]:
-    """The pod's own address, under which listeners on all addresses can be reached."""
-    address = os.environ.get("POD_IP", "")
-    return (address,) if _is_address(address) else ()
-
-
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, host)
-            return True
-    return False
-
-
-__all__ = ["Operator", "run_operator"]

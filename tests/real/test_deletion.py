@@ -119,7 +119,8 @@ def test_a_portal_that_is_down_is_waited_for(tenant: Tenant, gate: FaultProxy) -
     refused = "deletion waits for the portal: Backstage at {} refused the connection"
     eventually(
         lambda: (
-            refused.format(gate.url.removeprefix("http://")) in (tenant.condition("Ready") or {})["message"]
+            refused.format(gate.url.removeprefix("http://"))
+            in (tenant.condition("Ready") or {}).get("message", "")
         ),
         what="the reason why the deletion waits",
     )

@@ -46,11 +46,17 @@ def installation(cluster: Cluster) -> Installation:
     built = cluster.kubectl("kustomize", str(DEFAULT))
     assert built.returncode == 0, built.stderr
     manifests = list(yaml.safe_load_all(built.stdout))
-    # A dry run of what lives in a namespace needs the namespace, and `auth can-i` needs the rights.
-    for kinds in ({"Namespace"}, RIGHTS):
+    # A dry run of what lives in a namespace needs the namespace; `auth can-i` needs the rights, and the kinds they
+    # are about.
+    for kinds in ({"Namespace", "CustomResourceDefinition"}, RIGHTS):
         text = "---\n".join(yaml.safe_dump(manifest) for manifest in manifests if manifest["kind"] in kinds)
         applied = cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
         assert applied.returncode == 0, applied.stderr
+    crds = [
+        f"crd/{one['metadata']['name']}" for one in manifests if one["kind"] == "CustomResourceDefinition"
+    ]
+    established = cluster.kubectl("wait", "--for=condition=Established", *crds, "--timeout=30s")
+    assert established.returncode == 0, established.stderr
     return Installation(cluster, manifests)
 
 

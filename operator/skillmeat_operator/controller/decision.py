@@ -77,6 +77,10 @@ class Decider:
             visit.ensure_current()
             await self._snapshots.check(uid)
         kept = await self._snapshots.load(uid)
+        if reading is not None and reading.value is not None and memory.settled_serial != reading.serial:
+            # Counted also where nothing changed: a bundle that two readings lack is really missing.
+            memory.settled_serial = reading.serial
+            memory.reads += 1
         holders = dict(memory.holders)
         if view is not None and owner.target is not None:
             wanted = memory.plan.prepared.wanted_refs if memory.plan is not None else frozenset()
@@ -167,9 +171,6 @@ class Decider:
             return previous
         settled = settle(reading.value.elements, previous=previous, newest=memory.newest)
         memory.newest, memory.generated = settled.newest, settled.generated
-        if memory.settled_serial != reading.serial:
-            memory.settled_serial = reading.serial
-            memory.reads += 1
         return settled.elements
 
     async def _holders(

@@ -257,7 +257,9 @@ class _Derivation:
         if ready is not None and ready.reason == Reason.SOURCE_NOT_FOUND:
             # It has come meanwhile.
             known = False
-            self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
+            resolved = self.conditions.current(ConditionType.RESOLVED)
+            if resolved is not None and resolved.reason == Reason.SOURCE_NOT_FOUND:
+                self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
         if ready is not None and known and ready.status is TRUE:
             self.conditions.at_rest()
             return

@@ -54,7 +54,7 @@ class Selection:
     ) -> Selection:
         """Give out refs: incumbents first, then in list order (the server lists the oldest first)."""
         chosen = cls(before=before, holders=holders)
-        for candidate in sorted(candidates, key=lambda one: not _incumbent(one, before.get(one.key))):
+        for candidate in sorted(candidates, key=lambda one: _turn(one, before.get(one.key))):
             chosen._place(candidate)
         return chosen
 
@@ -159,6 +159,10 @@ def record_of(candidate: Candidate, previous: Record | None) -> Record:
     )
 
 
-def _incumbent(candidate: Candidate, record: Record | None) -> bool:
-    """Whether a candidate keeps its ref, or has a published form that would be kept in its place."""
-    return record is not None and (candidate.fate is not Fate.READY or candidate.ref == record.ref)
+def _turn(candidate: Candidate, record: Record | None) -> int:
+    """When a candidate is asked for its ref: first who keeps it, then who has a published form to keep."""
+    if record is None:
+        return 2
+    if candidate.fate is Fate.READY:
+        return 0 if candidate.ref == record.ref else 2
+    return 1

@@ -260,3 +260,15 @@ async def test_stop_ends_all() -> None:
     await asyncio.sleep(1000)
     assert world.times == []
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@virtual
+async def test_one_failed_reading_counts_once_whoever_took_it() -> None:
+    world = World(uniform=highest)
+    world.server.answer = failure()
+    world.server.seconds = 1.0
+    world.subscribe("a", "b", "c", interval=3600.0)
+    await asyncio.gather(*(world.read(uid) for uid in ("a", "b", "c")))
+    assert world.pollers.retry_delay("a") == 5.0
+    assert len(world.told.made) == 2, "all but the first asker are told, once"
+    await world.pollers.stop()

@@ -136,7 +136,7 @@ def _lost(plan: Any, records: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=200,
+    max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -97,7 +97,7 @@ class Life:
 
 
 @settings(
-    max_examples=200,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -111,7 +111,7 @@ def test_any_sequence_keeps_fluxs_rules_and_reads_as_the_table_says(
         life.now += timedelta(seconds=wait)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=outcomes(), second=outcomes(), settled=st.booleans())
 def test_a_suspended_source_keeps_its_last_value_or_is_stalled(
     judge: JudgeFunction, first: Outcome, second: Outcome, settled: bool
@@ -128,7 +128,7 @@ def test_a_suspended_source_keeps_its_last_value_or_is_stalled(
     assert conditions(life.obj)["Ready"]["message"].startswith("suspended")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(outcome=outcomes())
 def test_ready_is_never_true_for_a_new_generation_before_the_sync_of_it_succeeded(
     judge: JudgeFunction, outcome: Outcome

@@ -65,7 +65,8 @@ class Lister:
             except KubernetesError as error:
                 logger.warning("snapshots of objects that are gone were not swept: %s", error)
             try:
-                await asyncio.wait_for(self._asked.wait(), timeout=self._timings.relist_interval)
+                async with asyncio.timeout(self._timings.relist_interval):
+                    await self._asked.wait()
                 await asyncio.sleep(_SETTLE)
             except TimeoutError:
                 pass

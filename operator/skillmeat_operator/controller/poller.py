@@ -153,8 +153,10 @@ class Pollers:
             delay = poll.due - self._clock()
             if delay > 0:
                 poll.wake.clear()
+                # Not wait_for: in Python 3.11 it loses a cancellation that meets the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(poll.wake.wait(), timeout=delay)
+                    async with asyncio.timeout(delay):
+                        await poll.wake.wait()
                 continue
             try:
                 reading = await poll.reader.get(not_before=self._clock())

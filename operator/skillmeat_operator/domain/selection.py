@@ -61,7 +61,7 @@ class Selection:
     def carry(self, key: str, reason: HeldReason) -> bool:
         """Keep what is published of a bundle, if there is something and its ref is free; tell whether."""
         record = self.before.get(key)
-        if record is None or self._has(key) or record.ref in self.refs or record.ref in self.holders:
+        if record is None or record.ref in self.refs or record.ref in self.holders:
             return False
         self.carried[key] = replace(record, held=reason, lost_since=None)
         self.refs.add(record.ref)

@@ -110,7 +110,7 @@ def test_a_younger_twin_tells_nothing_of_what_the_elder_publishes() -> None:
 
 
 def test_the_time_of_a_status_does_not_grow_with_the_source() -> None:
-    """5,000 statuses from one outcome of 5,000 templates, of which none is in the catalog yet."""
+    """A hundred statuses from one outcome of 2,000 templates, of which none is in the catalog yet."""
     observed = a.elements(2000)
     plan = a.plan(observed, bundles=[a.bundle()])
     found = outcome(plan, state=a.state(plan, []))

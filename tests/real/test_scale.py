@@ -18,7 +18,7 @@ TEMPLATES = 2
 READY_WITHIN = 30.0
 BUSY = 2.0
 """How many times longer it may take while the machine does other things as well."""
-MOST_REQUESTS = 5
+MOST_REQUESTS = 4
 """To the portal for each CatalogSource: one looks for holders, one registers, views are shared."""
 
 
@@ -29,11 +29,12 @@ def test_two_hundred_are_ready_within_thirty_seconds(
     crowd.tenant.add_templates(TEMPLATES)
     own_operator.timings = UNHURRIED
     own_operator.start()
+    served = len(backstage.requests())
 
     seconds = crowd.add(MANY)
 
     reads = crowd.tenant.proxy.requests(LIST)
-    asked = len(backstage.requests())
+    asked = len(backstage.requests()) - served
     print(
         f"{MANY} CatalogSources were Ready after {seconds:.1f} s, with {len(reads)} list reads and "
         f"{asked / MANY:.1f} requests to the portal for each"

@@ -22,13 +22,15 @@ class Backoff:
 
     def next(self, *, at_least: float | None = None) -> float:
         """Seconds to wait after one more failure; never shorter than the remote side asked for."""
-        ceiling = min(
-            self._timings.backoff_longest, self._timings.backoff_first * 2 ** min(self._failures, 16)
-        )
         self._failures += 1
+        return max(self.delay(), at_least or 0.0)
+
+    def delay(self) -> float:
+        """Seconds to wait after the failures so far."""
+        doublings = min(max(self._failures - 1, 0), 16)
+        ceiling = min(self._timings.backoff_longest, self._timings.backoff_first * 2**doublings)
         # A delay near zero would not be a backoff: the lower quarter of the jitter is left out.
-        delay = self._uniform(ceiling / 4, ceiling)
-        return max(delay, at_least or 0.0)
+        return self._uniform(ceiling / 4, ceiling)
 
     def reset(self) -> None:
         """Start over after a success."""

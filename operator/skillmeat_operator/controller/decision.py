@@ -4,16 +4,18 @@ wanted.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from skillmeat_operator.adapters.backstage import BackstageClient
 from skillmeat_operator.api.catalog_source import CatalogSource
+from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.api.names import APPROVE_REMOVAL
 from skillmeat_operator.api.template_bundle import TemplateBundle
 from skillmeat_operator.controller.claims import Claims
+from skillmeat_operator.controller.off_loop import LARGE, compute
 from skillmeat_operator.controller.shared_read import Reading
 from skillmeat_operator.controller.snapshots import Snapshots
 from skillmeat_operator.controller.visit import Visit
@@ -27,9 +29,6 @@ from skillmeat_operator.domain.published import as_published
 from skillmeat_operator.domain.reading import settle
 from skillmeat_operator.domain.snapshot import Content
 from skillmeat_operator.domain.timings import Timings
-
-LARGE = 200
-"""Elements from which on a decision is made in a thread of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +96,20 @@ class Decider:
         if observed is None:
             return None
         records = stored.records if stored is not None else None
-        context = normalise_context(source, owner)
-        known_records = records_by_key(records)
-        arguments = {
-            "spec": source.spec,
-            "context": context,
-            "bundles": bundles,
-            "records": known_records,
-            "staleness": memory.staleness,
-            "generated": memory.generated,
-        }
-        prepared: Prepared
-        if len(observed) < LARGE:
-            prepared = prepare(observed, **arguments)  # type: ignore[arg-type]
-        else:
-            prepared = await asyncio.to_thread(prepare, observed, **arguments)  # type: ignore[arg-type]
+        preparing = partial(
+            prepare,
+            observed,
+            spec=source.spec,
+            context=normalise_context(source, owner),
+            bundles=bundles,
+            records=records_by_key(records),
+            staleness=memory.staleness,
+            generated=memory.generated,
+        )
+        prepared = await compute(preparing, large=len(observed) >= LARGE)
         ours: Mapping[str, CatalogEntity] | None = None
         if view is not None and client is not None:
-            ours = {
-                ref: entity
-                for ref, entity in view.entities.items()
-                if owner.owns(entity, exists=visit.store.source_exists)
-            }
+            ours = owner.owned(view.entities, exists=visit.store.source_exists)
             if owner.target is not None:
                 holders = await self._holders(
                     visit, prepared, view=view, client=client, owner=owner, ours=ours
@@ -155,11 +146,8 @@ class Decider:
 
     async def _decide(self, prepared: Prepared, known: Known, source: CatalogSource) -> Plan:
         window = timedelta(seconds=self._timings.loss_window)
-        if len(prepared.candidates) < LARGE:
-            return decide(prepared, known, spec=source.spec, now=self._now(), window=window)
-        return await asyncio.to_thread(
-            decide, prepared, known, spec=source.spec, now=self._now(), window=window
-        )
+        deciding = partial(decide, prepared, known, spec=source.spec, now=self._now(), window=window)
+        return await compute(deciding, large=len(prepared.candidates) >= LARGE)
 
     def _observe(
         self, visit: Visit, reading: Reading[TemplateList] | None, stored: Content | None
@@ -215,9 +203,7 @@ class Decider:
         # With a snapshot the catalog's own entities decide nothing; without one they stand in for it.
         shown = None
         if kept is None and view is not None:
-            shown = frozenset(
-                ref for ref, one in view.entities.items() if owner.owns(one, exists=visit.store.source_exists)
-            )
+            shown = frozenset(owner.owned(view.entities, exists=visit.store.source_exists))
         return (
             visit.source.generation,
             reading.value.digest if reading is not None and reading.value is not None else None,
@@ -250,4 +236,4 @@ def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:
 
 def _since(source: CatalogSource) -> str | None:
     removal = source.status.removal
-    return removal.since.strftime("%Y-%m-%dT%H:%M:%SZ") if removal is not None else None
+    return format_timestamp(removal.since) if removal is not None else None

@@ -63,11 +63,7 @@ class Portals:
         portal = self._portals.get(key) if key is not None else None
         if portal is None:
             return self._timings.backoff_first
-        ceiling = min(
-            self._timings.backoff_longest,
-            self._timings.backoff_first * 2 ** min(max(portal.backoff.failures - 1, 0), 16),
-        )
-        return max(self._uniform(ceiling / 4, ceiling), portal.retry_after_until - self._clock())
+        return max(portal.backoff.delay(), portal.retry_after_until - self._clock())
 
     def progressed(self, uid: str) -> float:
         """When the portal of a CatalogSource last showed something new (monotonic seconds)."""

@@ -7,11 +7,13 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry, head_name
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore, UnreadableSnapshot
 from skillmeat_operator.api.catalog_source import CatalogSource, CatalogSourceSpec
+from skillmeat_operator.controller.off_loop import LARGE, compute
 from skillmeat_operator.domain.entity import canonical_json
 from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.plan import Plan
@@ -21,7 +23,7 @@ from skillmeat_operator.serving.documents import Served
 
 logger = logging.getLogger(__name__)
 
-LARGE = 64 * 1024
+LARGE_PAYLOAD = 64 * 1024
 """Bytes of gzip from which on a snapshot is decoded in a thread of its own."""
 
 
@@ -134,9 +136,8 @@ class Snapshots:
         kept = self._kept.get(uid)
         if kept is None:
             return None
-        if sum(len(chunk.payload) for chunk in kept.chunks) < LARGE:
-            return decode(kept.chunks)
-        return await asyncio.to_thread(decode, kept.chunks)
+        size = sum(len(chunk.payload) for chunk in kept.chunks)
+        return await compute(partial(decode, kept.chunks), large=size >= LARGE_PAYLOAD)
 
     async def publish(
         self, source: CatalogSource, plan: Plan, observed: Sequence[Json], *, target: str | None
@@ -212,9 +213,7 @@ class Snapshots:
         def pack() -> tuple[Encoded, Served]:
             return encode(uid, content, partitions=partitions), Served.of(content.document())
 
-        if len(content.records) + len(content.observed or ()) < 200:
-            return pack()
-        return await asyncio.to_thread(pack)
+        return await compute(pack, large=len(content.records) + len(content.observed or ()) >= LARGE)
 
     async def _unpack(self, head: Head, chunks: tuple[Chunk, ...]) -> Kept | None:
         def unpack() -> Served | None:

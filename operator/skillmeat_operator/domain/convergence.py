@@ -52,7 +52,7 @@ def compare(
     exists: Callable[[str], bool],
 ) -> CatalogState:
     """Compare content hashes by ref with what the catalog shows under our marker."""
-    ours = {ref: entity for ref, entity in entities.items() if owner.owns(entity, exists=exists)}
+    ours = owner.owned(entities, exists=exists)
     matching = frozenset(
         ref for ref, wanted in expected.items() if ref in ours and ours[ref].content_hash == wanted
     )

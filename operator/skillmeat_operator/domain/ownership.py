@@ -43,6 +43,12 @@ class Owner:
             return True
         return self.target is not None and entity.origin == f"url:{self.target}" and not exists(uid)
 
+    def owned(
+        self, entities: Mapping[str, CatalogEntity], *, exists: Callable[[str], bool]
+    ) -> dict[str, CatalogEntity]:
+        """Those of the entities that are ours (:meth:`owns`), by ref."""
+        return {ref: entity for ref, entity in entities.items() if self.owns(entity, exists=exists)}
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:

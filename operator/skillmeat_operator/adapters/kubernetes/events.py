@@ -11,6 +11,7 @@ from typing import Final
 from skillmeat_operator.adapters.kubernetes.client import FIELD_MANAGER, KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
+from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.api.names import API_VERSION
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class EventRecorder:
             reason: CamelCase.
             message: one sentence, cut at :data:`MAX_MESSAGE`.
         """
-        moment = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = format_timestamp(self._now())
         event = {
             "apiVersion": "v1",
             "kind": "Event",

@@ -228,6 +228,42 @@ def its_source_came(world: World) -> None:
     world.visit(Outcome(source=failed()))
 
 
+def source_suspended_before_it_was_decided(world: World) -> None:
+    world.say("tb", None, source_suspended=True)
+
+
+def source_suspended_and_changed_since(world: World) -> None:
+    world.visit()
+    world.edit(overrides={"title": "Other"})
+    world.say("tb", None, source_suspended=True)
+
+
+def source_suspended_and_ready_before(world: World) -> None:
+    world.visit()
+    world.say("tb", None, source_suspended=True)
+
+
+def source_suspended_and_stalled_before(world: World) -> None:
+    conflicting(world)
+    world.say("tb", None, source_suspended=True)
+
+
+def source_came_suspended(world: World) -> None:
+    without_a_source_for_long(world)
+    world.say("tb", None, source_suspended=True)
+
+
+def source_resumed_and_down(world: World) -> None:
+    source_suspended_before_it_was_decided(world)
+    world.visit(Outcome(source=failed()))
+
+
+def suspended_in_a_suspended_source(world: World) -> None:
+    world.visit()
+    world.edit(suspend=True)
+    world.say("tb", None, source_suspended=True)
+
+
 def suspended_as_settled(world: World) -> None:
     world.visit()
     world.edit(suspend=True)

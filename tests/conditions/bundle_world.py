@@ -94,7 +94,14 @@ class World:
             self.say(name, found)
         return outcome
 
-    def say(self, name: str, outcome: Outcome | None, *, source_exists: bool = True) -> None:
+    def say(
+        self,
+        name: str,
+        outcome: Outcome | None,
+        *,
+        source_exists: bool = True,
+        source_suspended: bool = False,
+    ) -> None:
         """Write the status of one TemplateBundle."""
         context = BundleContext(
             outcome=outcome,
@@ -102,6 +109,7 @@ class World:
             read_again=self.read_again,
             grace=GRACE,
             now=self.now,
+            source_suspended=source_suspended,
         )
         self.bundles[name] = self._write(
             self.bundles[name],

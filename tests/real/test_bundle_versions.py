@@ -133,6 +133,8 @@ def test_a_suspended_source_reads_and_publishes_nothing_and_its_document_is_stil
     tenant.skillmeat.update_bundle(tenant.bundles["t0"], version="2.0.0")
     tenant.annotate("skillmeat.io/reconcile-requested-at", "while-suspended")
     tenant.apply(tenant.bundle("t0", overrides={"title": "Not yet"}))
+    declared = bundle_ready(tenant, "False", "SourceNotReady", stalled=True)
+    assert "is suspended" in message(declared)
     # Longer than a bundle's change needs to act, and than a requested sync takes.
     with pytest.raises(AssertionError, match="not within"):
         eventually(lambda: tenant.get()["status"].get("handledRequests"), within=2.5)

@@ -253,7 +253,7 @@ REASONS: Final[Mapping[Reason, ReasonDeclaration]] = MappingProxyType(
             "Create it, or correct spec.sourceRef.name.",
         ),
         Reason.SOURCE_NOT_READY: ReasonDeclaration(
-            "The CatalogSource has not been read since this was decided.",
+            "The CatalogSource has not been read or verified since this was changed, or is suspended.",
             "See the CatalogSource's own conditions.",
         ),
         Reason.BUNDLE_NOT_FOUND: ReasonDeclaration(

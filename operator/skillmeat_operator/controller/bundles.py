@@ -43,6 +43,7 @@ class BundleReconciler:
         self._add = add
         self._now = now
         self._timings = timings
+        self._grace = timedelta(seconds=timings.secret_grace)
         self._pool = asyncio.Semaphore(POOL)
 
     def of(self, source: CatalogSource) -> list[TemplateBundle]:
@@ -61,17 +62,14 @@ class BundleReconciler:
         Raises:
             ExceptionGroup: of ``KubernetesError``, after all have been tried.
         """
-        raws = self._store.bundles_of(visit.source.namespace, visit.source.name)
         self._count_missing(visit.memory, outcome)
-        grace = timedelta(seconds=self._timings.secret_grace)
-        results = await asyncio.gather(
-            *(self._write_one(raw, visit, outcome, grace) for raw in raws), return_exceptions=True
-        )
-        failed = [one for one in results if isinstance(one, Exception)]
-        if failed:
-            raise ExceptionGroup("statuses of TemplateBundles were not written", failed)
+        await self._write_all(visit, outcome)
         if visit.memory.not_found:
             self._add(visit.uid, self._timings.secret_grace + 0.5)
+
+    async def write_suspended(self, visit: Visit) -> None:
+        """Tell the TemplateBundles of a suspended source that they wait for it; errors as :meth:`write`."""
+        await self._write_all(visit, None)
 
     async def visit_orphan(self, uid: str) -> None:
         """Visit a TemplateBundle whose CatalogSource does not exist."""
@@ -83,9 +81,8 @@ class BundleReconciler:
         if source is not None:
             self._add(source["metadata"]["uid"], 0.0)
             return
-        grace = timedelta(seconds=self._timings.secret_grace)
         context = BundleContext(
-            outcome=None, source_exists=False, read_again=True, grace=grace, now=self._now()
+            outcome=None, source_exists=False, read_again=True, grace=self._grace, now=self._now()
         )
         try:
             await self._derive(raw, context)
@@ -98,15 +95,25 @@ class BundleReconciler:
             return
         self._add(uid, self._timings.secret_grace + 0.5)
 
-    async def _write_one(self, raw: RawObject, visit: Visit, outcome: Outcome, grace: timedelta) -> None:
-        uid = raw["metadata"]["uid"]
-        first = visit.memory.not_found.get(uid)
+    async def _write_all(self, visit: Visit, outcome: Outcome | None) -> None:
+        raws = self._store.bundles_of(visit.source.namespace, visit.source.name)
+        results = await asyncio.gather(
+            *(self._write_one(raw, visit, outcome) for raw in raws), return_exceptions=True
+        )
+        failed = [one for one in results if isinstance(one, Exception)]
+        if failed:
+            raise ExceptionGroup("statuses of TemplateBundles were not written", failed)
+
+    async def _write_one(self, raw: RawObject, visit: Visit, outcome: Outcome | None) -> None:
+        metadata = raw["metadata"]
+        first = visit.memory.not_found.get((metadata["uid"], metadata.get("generation", 0)))
         context = BundleContext(
             outcome=outcome,
             source_exists=True,
             read_again=first is not None and visit.memory.reads > first,
-            grace=grace,
+            grace=self._grace,
             now=self._now(),
+            source_suspended=outcome is None,
         )
         async with self._pool:
             try:
@@ -125,10 +132,11 @@ class BundleReconciler:
         if outcome.plan is None:
             return
         plan = outcome.plan
+        # By generation too: another bundleRef has to be missed twice on its own account.
         missing = {
-            one.bundle.uid
+            (one.bundle.uid, one.bundle.generation)
             for one in plan.prepared.declarations.all
             if one.match is Match.NOT_FOUND
             or (one.match is Match.FOUND and one.key not in plan.prepared.observed_keys)
         }
-        memory.not_found = {uid: memory.not_found.get(uid, memory.reads) for uid in missing}
+        memory.not_found = {one: memory.not_found.get(one, memory.reads) for one in missing}

@@ -76,11 +76,9 @@ class SourceMemory:
     diagnose_now: bool = True
     """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
     diagnosis: LastDiagnosis | None = None
-    moved_to: str | None = None
-    """Target that the location was moved to; the next reading of the portal shows it."""
     ghost_repaired: float | None = None
 
     outcome: Outcome | None = None
     """Of the last visit."""
-    not_found: dict[str, int] = field(default_factory=dict)
-    """Number of complete readings when a TemplateBundle (UID) was first not found."""
+    not_found: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Number of complete readings when a TemplateBundle (UID, generation) was first not found."""

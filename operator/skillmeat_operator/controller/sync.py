@@ -255,18 +255,17 @@ class SourceReconciler:
         wanted = stored_form(
             plan.records, decision.observed, plan.guard, generation=source.generation, spec=spec
         )
-        if self._snapshots.kept(visit.uid) is None:
+        kept = self._snapshots.kept(visit.uid)
+        if kept is None:
             memory.stored = None
-        if memory.stored is None and decision.stored is not None:
-            kept = self._snapshots.kept(visit.uid)
-            if kept is not None:
-                memory.stored = stored_form(
-                    decision.stored.records,
-                    decision.stored.observed,
-                    kept.head.guard,
-                    generation=kept.head.generation,
-                    spec=kept.head.spec_hash,
-                )
+        elif memory.stored is None and decision.stored is not None:
+            memory.stored = stored_form(
+                decision.stored.records,
+                decision.stored.observed,
+                kept.head.guard,
+                generation=kept.head.generation,
+                spec=kept.head.spec_hash,
+            )
         if nothing_new(memory.stored, wanted):
             return False
         visit.ensure_current()
@@ -308,7 +307,10 @@ class SourceReconciler:
         ready = find(source.status.conditions, ConditionType.READY)
         before = ready is not None and ready.observed_generation == source.generation
         settled = kept.head.spec_hash == spec_hash(source.spec) if kept is not None else before
-        await self._write(visit, lambda fresh: suspended(fresh, settled=settled, now=self._now()))
+        try:
+            await self._bundles.write_suspended(visit)
+        finally:
+            await self._write(visit, lambda fresh: suspended(fresh, settled=settled, now=self._now()))
         self._scheduler.rest(visit.uid)
 
     async def _write(self, visit: Visit, derive: Callable[[CatalogSource], CatalogSourceStatus]) -> None:
@@ -341,8 +343,7 @@ class SourceReconciler:
         if memory.convergence is None and memory.leftovers_since is None:
             return visit.began - self._timings.verify_every
         # Newer than what was done and than what was compared last, but not necessarily made for this visit:
-        # where
-        # many wait for the catalog, each takes what another one has just read.
+        # where many wait for the catalog, each takes what another one has just read.
         began = memory.convergence.began if memory.convergence is not None else 0.0
         newer = math.nextafter(memory.viewed, math.inf)
         return max(began, memory.registered or 0.0, newer, visit.began - self._timings.view_shared)

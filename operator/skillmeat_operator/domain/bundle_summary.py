@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skillmeat_operator.api.conditions import ConditionType, Reason
-from skillmeat_operator.api.template_bundle import BundleInCatalog, TemplateBundle, TemplateBundleStatus
+from skillmeat_operator.api.template_bundle import TemplateBundle, TemplateBundleStatus
+from skillmeat_operator.domain.bundle_facts import published_facts
 from skillmeat_operator.domain.candidates import Candidate, Fate
 from skillmeat_operator.domain.condition_set import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
 from skillmeat_operator.domain.declarations import Declaration, Match, declaration_hash
 from skillmeat_operator.domain.grammar import printable
-from skillmeat_operator.domain.moments import read_moment
 from skillmeat_operator.domain.outcome import Outcome
 from skillmeat_operator.domain.plan import Plan
 from skillmeat_operator.domain.problems import explanation, refusal_message
@@ -24,13 +24,14 @@ class BundleContext:
     """What a TemplateBundle's status is derived from, besides itself."""
 
     outcome: Outcome | None
-    """Of its CatalogSource's visit; None where that has not been visited or does not exist."""
+    """Of its CatalogSource's visit; None where that has not been visited, is suspended or does not exist."""
     source_exists: bool
     read_again: bool
     """Whether a second complete read since the bundle was first not found did not have it either."""
     grace: timedelta
     """How long a missing bundle or CatalogSource is awaited before it counts as Stalled."""
     now: datetime
+    source_suspended: bool = False
 
 
 class _Derivation:
@@ -69,7 +70,13 @@ class _Derivation:
             "conditions": self.conditions.result(),
         }
         if self.plan is not None and self.declaration is not None and not self._waits_for_counts():
-            update |= self._facts()
+            duplicate = self.declaration.match is Match.DUPLICATE
+            update |= published_facts(
+                self.bundle,
+                record=None if duplicate else self.record,
+                candidate=self.candidate,
+                state=self.outcome.state if self.outcome is not None else None,
+            )
         return previous.model_copy(update=update)
 
     def _decide(self) -> None:
@@ -84,6 +91,9 @@ class _Derivation:
                 "create it or correct spec.sourceRef.name",
                 confirmed=True,
             )
+            return
+        if self.context.source_suspended:
+            self._source_suspended()
             return
         if plan is None or declaration is None:
             self._source_not_ready()
@@ -255,15 +265,12 @@ class _Derivation:
         known = ready is not None and ready.observed_generation == self.bundle.generation
         name = self.bundle.spec.source_ref.name
         if ready is not None and ready.reason == Reason.SOURCE_NOT_FOUND:
-            # It has come meanwhile.
             known = False
-            resolved = self.conditions.current(ConditionType.RESOLVED)
-            if resolved is not None and resolved.reason == Reason.SOURCE_NOT_FOUND:
-                self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
+            self._found_again()
         if ready is not None and known and ready.status is TRUE:
             self.conditions.at_rest()
             return
-        if ready is not None and known and ready.status is FALSE:
+        if ready is not None and known and ready.status is FALSE and ready.reason != Reason.SOURCE_NOT_READY:
             self.conditions.working(ready.reason, ready.message)
             return
         self._fail(
@@ -271,6 +278,29 @@ class _Derivation:
             f"CatalogSource {name} has not been read or verified since this was changed: see its conditions",
             stalled=False,
         )
+
+    def _source_suspended(self) -> None:
+        """Nothing is decided meanwhile: what was said of this generation stays, a new one hears why."""
+        ready = find(self.bundle.status.conditions, ConditionType.READY)
+        if (
+            ready is not None
+            and ready.observed_generation == self.bundle.generation
+            and ready.status is not UNKNOWN
+            and ready.reason != Reason.SOURCE_NOT_FOUND
+        ):
+            return
+        self._found_again()
+        message = (
+            f"CatalogSource {self.bundle.spec.source_ref.name} is suspended: nothing is decided about this "
+            "until its spec.suspend is false; what was published stays"
+        )
+        self._fail(Reason.SOURCE_NOT_READY, message, stalled=True)
+
+    def _found_again(self) -> None:
+        """The CatalogSource that was missing has come meanwhile."""
+        resolved = self.conditions.current(ConditionType.RESOLVED)
+        if resolved is not None and resolved.reason == Reason.SOURCE_NOT_FOUND:
+            self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
 
     def _settled(self) -> bool:
         """Whether the spec of a suspended bundle, ``suspend`` aside, is the one that was settled last."""
@@ -324,44 +354,6 @@ class _Derivation:
     def _waits_for_counts(self) -> bool:
         """Facts of the catalog are written when it has caught up, like the counts of the source."""
         return self.outcome is None or self.outcome.state is None or self.outcome.converging
-
-    def _facts(self) -> dict[str, object]:
-        state = self.outcome.state if self.outcome is not None else None
-        record = self.record
-        if record is None or self.declaration is None or self.declaration.match is Match.DUPLICATE:
-            candidate = self.candidate
-            former = self.bundle.status.entity_ref
-            present = former is not None and state is not None and state.still_shows(former)
-            return {
-                "entity_ref": former if present else None,
-                "bundle_id": None,
-                "bundle_version": None,
-                "generated_at": None,
-                "available_version": printable(candidate.version)
-                if candidate is not None and candidate.version
-                else None,
-                "stale": candidate.stale if candidate is not None else None,
-                "catalog": BundleInCatalog(present=present, up_to_date=False),
-            }
-        candidate = self.candidate
-        available = candidate.version if candidate is not None else None
-        return {
-            "entity_ref": record.ref,
-            "bundle_id": printable(record.bundle_id) if record.bundle_id is not None else None,
-            "bundle_version": printable(record.bundle_version) if record.bundle_version is not None else None,
-            "generated_at": read_moment(record.generated_at),
-            "available_version": printable(available)
-            if available and available != record.bundle_version
-            else None,
-            "stale": candidate.stale if candidate is not None else None,
-            "catalog": None
-            if state is None
-            else BundleInCatalog(
-                present=record.ref in state.uids,
-                up_to_date=record.ref in state.matching,
-                uid=state.uids.get(record.ref),
-            ),
-        }
 
 
 def summarise_bundle(bundle: TemplateBundle, context: BundleContext) -> TemplateBundleStatus:

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.adapters.backstage_entities import location_ref
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError, NotFoundError
 from skillmeat_operator.adapters.kubernetes.events import EventType
 from skillmeat_operator.api.conditions import Reason
 from skillmeat_operator.api.names import CATALOG_SOURCE, FINALIZER, FORCE_DELETE
 from skillmeat_operator.api.policies import DeletionPolicy, Ingestion
-from skillmeat_operator.controller.catalog import cannot_read, location_ref
+from skillmeat_operator.controller.catalog import cannot_read
 from skillmeat_operator.controller.connections import Connections, PortalConnection
 from skillmeat_operator.controller.portals import Portals
 from skillmeat_operator.controller.schedule import Scheduler
@@ -79,8 +80,8 @@ class Finalizers:
             raise SupersededError(str(error)) from None
         except NotFoundError:
             return
-        if wanted:
-            visit.store.sources.put(stored)
+        # Known before the watch tells: a visit in between would set out to clean up once more.
+        visit.store.sources.put(stored)
 
 
 class Deleter:

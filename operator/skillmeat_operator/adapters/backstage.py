@@ -6,6 +6,7 @@ a way of their own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ from skillmeat_operator.adapters.rate_limit import RateLimiter
 from skillmeat_operator.adapters.tls import TlsMaterial
 from skillmeat_operator.domain.observation import DryRun, Json, RegisteredLocation
 from skillmeat_operator.domain.timings import Timings
+
+DRY_RUNS = 2
+"""Dry runs at the same time towards one portal: for each it reads a whole document (design, section 3)."""
 
 _UNKNOWN_PARAMETER = "Unknown query parameter"
 _GONE_OR_NOT = frozenset({200, 204, 404})
@@ -36,6 +40,7 @@ class BackstageClient(BackstageReader):
         token: Credential | None = None,
         tls: TlsMaterial | None = None,
         timings: Timings | None = None,
+        dry_runs: asyncio.Semaphore | None = None,
         url_field: str = URL_FIELD,
         token_field: str = TOKEN_FIELD,
     ) -> None:
@@ -46,6 +51,7 @@ class BackstageClient(BackstageReader):
             token: Sent as ``Authorization: Bearer``.
             tls: CA and client certificate.
             timings: Time-outs of a call and of a dry run.
+            dry_runs: Limits dry runs, shared by all clients of this portal; :data:`DRY_RUNS` without one.
             url_field: Field of the spec, or flag, that the URL comes from; messages name it.
             token_field: The same of the token.
 
@@ -66,6 +72,7 @@ class BackstageClient(BackstageReader):
             )
         )
         self._dry_run_timeout = times.dry_run_timeout
+        self._dry_runs = dry_runs or asyncio.Semaphore(DRY_RUNS)
 
     async def register(self, target: str, *, refresh_on_conflict: bool = False) -> RegisteredLocation | None:
         """Register a location of type ``url``; the catalog reads it later, whatever it is.
@@ -102,20 +109,23 @@ class BackstageClient(BackstageReader):
         operation = Operation("DELETE", path, "catalog.location.delete", expected=_GONE_OR_NOT, is_write=True)
         return (await self._calls.carry_out(operation)).status != 404
 
-    async def move(self, location_id: str, target: str) -> None:
-        """Give a registered location another target; it keeps its id (catalog 3.6.0 and newer).
+    async def move(self, location_id: str, target: str) -> bool:
+        """Give a registered location another target; it keeps its id and the name of its entity.
 
-        Raises:
-            FailedError: among others where the catalog is older and has no such call (an empty 404).
+        Returns:
+            Whether it was done; ``False`` if the catalog is older than 3.6.0 and has no such call, or no such
+            location any more.
         """
         operation = Operation(
             "PUT",
             f"/locations/{quote(location_id, safe='')}",
             "catalog.location.create",
             payload={"type": "url", "target": target},
+            expected=frozenset({200, 404}),
             is_write=True,
+            is_recent=True,
         )
-        await self._calls.carry_out(operation)
+        return (await self._calls.carry_out(operation)).status == 200
 
     async def refresh(self, entity_ref: str) -> bool:
         """Have the catalog process an entity again; a Location's document is read again.
@@ -133,11 +143,17 @@ class BackstageClient(BackstageReader):
         )
         return (await self._calls.carry_out(operation)).status == 200
 
+    @property
+    def dry_run_waits(self) -> bool:
+        """Whether a dry run would have to wait for others of this portal."""
+        return self._dry_runs.locked()
+
     async def dry_run(self, target: str) -> DryRun:
         """Have the catalog read and check the whole document now, without keeping anything."""
-        reply = await self._post_location(
-            target, query={"dryRun": "true"}, expected={201, 400}, within=self._dry_run_timeout
-        )
+        async with self._dry_runs:
+            reply = await self._post_location(
+                target, query={"dryRun": "true"}, expected={201, 400}, within=self._dry_run_timeout
+            )
         if reply.status == 201:
             return DryRun(ok=True)
         name, message = error_of(reply.answer)

@@ -47,6 +47,8 @@ class Operation:
     expected: frozenset[int] = _FOUND
     """Statuses that mean something to the caller; 404 only if the catalog itself says it."""
     is_write: bool = False
+    is_recent: bool = False
+    """Catalogs that are still in use do not have it: their 404 with an empty body is an answer too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,9 @@ class CatalogCalls:
             FailedError: there is no answer, or one that was not expected.
         """
         answer = await self._send(operation, within or self._within)
-        expected = answer.status in operation.expected and (answer.status != 404 or is_not_found(answer))
+        expected = answer.status in operation.expected
+        if answer.status == 404 and not is_not_found(answer):
+            expected = expected and operation.is_recent and not answer.body
         if not expected:
             raise refusal(
                 self._portal,

@@ -4,12 +4,12 @@ did not.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.adapters.backstage_entities import location_ref
 from skillmeat_operator.api.conditions import Reason
 from skillmeat_operator.api.names import MOVE_LOCATION
 from skillmeat_operator.api.policies import Ingestion
@@ -85,15 +85,11 @@ class CatalogKeeper:
         await self._ensure_finalizer(visit)
         moved = self._moved(visit, view, target)
         if moved is not None and visit.source.annotations.get(MOVE_LOCATION) == target:
-            await self._move(visit, client, moved.location, target)
-            moved, republished = None, True
+            await self._move(visit, client, view, moved.location, target)
+            return self._moved_now(plan, view, owner, visit, target)
         registered = moved.location.target if moved is not None else target
         entity_ref = location_ref(registered)
         listed = view.locations.get(registered)
-        if memory.moved_to == target and listed is None:
-            # Moved in this visit or just before: the reading that shows it comes with the next visit.
-            memory.moved_to = None
-            return self._moved_now(plan, view, owner, visit, target)
         if listed is not None:
             entity_ref = listed.entity_ref
         elif visit.source.spec.backstage.ingestion is Ingestion.LOCATION:
@@ -113,7 +109,7 @@ class CatalogKeeper:
             memory.convergence = None
             memory.diagnosis = None
             memory.registered = None
-            await self._sweep(visit, client, state, plan)
+            await self._sweep(visit, client, state)
             return Verified(
                 state=state,
                 converging=False,
@@ -129,7 +125,14 @@ class CatalogKeeper:
         if readable and (republished or due):
             await self._refresh(visit, client, entity_ref)
         diagnosis = await self._diagnose(
-            visit, plan, state, client=client, view=view, owner=owner, target=registered
+            visit,
+            plan,
+            state,
+            client=client,
+            view=view,
+            owner=owner,
+            target=registered,
+            entity_ref=entity_ref,
         )
         converging = diagnosis.document is None and not convergence.given_up(now, self._timings)
         explained = set(diagnosis.entities)
@@ -177,7 +180,12 @@ class CatalogKeeper:
         return location.entity_ref
 
     async def _move(
-        self, visit: Visit, client: BackstageClient, former: RegisteredLocation, target: str
+        self,
+        visit: Visit,
+        client: BackstageClient,
+        view: PortalView,
+        former: RegisteredLocation,
+        target: str,
     ) -> None:
         """Let the portal read the document under its new target; a dry run of that has to succeed first."""
         dry_run = await client.dry_run(target)
@@ -192,16 +200,16 @@ class CatalogKeeper:
                 )
             )
         visit.ensure_current()
-        try:
-            await client.move(former.id, target)
-        except FailedError:
-            # A catalog before 3.6.0 has no such call; its templates are away for a moment, about 2 s per 100.
+        if not await client.move(former.id, target):
+            if not view.reads_entities:
+                raise FailedError(cannot_read("catalog.entity.read"))
+            # The templates are away for a moment, about 2 s per 100.
             await client.unregister(former.id)
             await client.register(target)
-        visit.memory.moved_to = target
         logger.info("moved the location of %s/%s", visit.source.namespace, visit.source.name)
 
     def _moved_now(self, plan: Plan, view: PortalView, owner: Owner, visit: Visit, target: str) -> Verified:
+        """What is known right after a move: the reading that shows it comes with the next visit."""
         visit.memory.convergence = Convergence.start(self._clock())
         return Verified(
             state=compare(plan.expected, view.entities, owner=owner, exists=visit.store.source_exists),
@@ -222,6 +230,7 @@ class CatalogKeeper:
         view: PortalView,
         owner: Owner,
         target: str,
+        entity_ref: str,
     ) -> Diagnosis:
         """Why something is missing; one dry run for each published revision and missing set."""
         memory, now = visit.memory, self._clock()
@@ -238,12 +247,15 @@ class CatalogKeeper:
                 if last is not None and not state.matching
                 else Diagnosis()
             )
-        absent = not state.matching and not await client.entity_exists(location_ref(target))
+        absent = not state.matching and not await client.entity_exists(entity_ref)
         if not stuck and not absent and not state.refused:
             return Diagnosis()
         fresh = last is not None and last.key == key and now - last.at < self._timings.diagnose_every
         if fresh and last is not None and not memory.diagnose_now:
             return last.result
+        if client.dry_run_waits:
+            # A visit does not hold its worker to wait for other visits; it comes back.
+            return last.result if last is not None and last.key == key else Diagnosis()
         memory.diagnose_now = False
         visit.ensure_current()
         dry_run = await client.dry_run(target)
@@ -283,13 +295,11 @@ class CatalogKeeper:
             await client.register(target)
         logger.warning("put back the location of %s/%s", visit.source.namespace, visit.source.name)
 
-    async def _sweep(self, visit: Visit, client: BackstageClient, state: CatalogState, plan: Plan) -> None:
-        """Delete what the catalog has marked as orphan and nobody publishes; it is ours by its marker."""
-        published = plan.expected
-        for ref, uid in state.orphans.items():
-            if ref not in published:
-                visit.ensure_current()
-                await client.delete_entity(uid)
+    async def _sweep(self, visit: Visit, client: BackstageClient, state: CatalogState) -> None:
+        """Delete what the catalog has marked as orphan: ours by its marker, and not published."""
+        for uid in state.orphans.values():
+            visit.ensure_current()
+            await client.delete_entity(uid)
 
     def _moved(self, visit: Visit, view: PortalView, target: str) -> _Moved | None:
         """The location that an earlier public URL left registered, if the present one is not."""
@@ -304,9 +314,8 @@ class CatalogKeeper:
             finding=Finding(
                 Reason.LOCATION_MOVED,
                 f"the portal reads {former[0][:253]}, and --public-url now makes it {target}: go back to "
-                "the former "
-                f"--public-url, or move it with: kubectl annotate --overwrite smsrc/{visit.source.name} "
-                f"-n {visit.source.namespace} {MOVE_LOCATION}={target}",
+                "the former --public-url, or move it with: kubectl annotate --overwrite "
+                f"smsrc/{visit.source.name} -n {visit.source.namespace} {MOVE_LOCATION}={target}",
             ),
         )
 
@@ -317,19 +326,12 @@ class _Moved:
     finding: Finding
 
 
-def location_ref(target: str) -> str:
-    """Ref of the Location entity that the catalog makes for a target (``facts/backstage.md``, 3)."""
-    digest = hashlib.sha1(f"url:{target}".encode(), usedforsecurity=False).hexdigest()
-    return f"location:default/generated-{digest}"
-
-
 def cannot_read(permission: str) -> Failure:
     """A token that gets empty answers where there is something to read."""
     return Failure(
         side=Side.CATALOG,
         kind=FailureKind.CREDENTIAL,
         reason=Reason.TOKEN_CANNOT_READ,
-        message=f"the portal's token gets empty answers: add {permission} to its accessRestrictions in the "
-        "portal's "
-        "app-config; nothing is deleted meanwhile",
+        message=f"the portal's token gets empty answers: add {permission} to its accessRestrictions in "
+        "the portal's app-config; nothing is deleted meanwhile",
     )

@@ -7,35 +7,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from weakref import WeakValueDictionary
 
-from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.adapters.backstage import DRY_RUNS, BackstageClient
 from skillmeat_operator.adapters.credential import Credential
 from skillmeat_operator.adapters.http import HttpClient
+from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.rate_limit import RateLimiter
 from skillmeat_operator.adapters.skillmeat import SkillMeatClient
-from skillmeat_operator.adapters.tls import TlsMaterial
 from skillmeat_operator.api.catalog_source import CatalogSource
 from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.api.references import TLS, CAReference, CertificateReference, SecretKeyReference
+from skillmeat_operator.api.references import SecretKeyReference
 from skillmeat_operator.controller.poller import PollKey
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.timings import Timings
-
-
-class Secrets(Protocol):
-    """Reads single Secrets and ConfigMaps of the object's own namespace."""
-
-    async def value(self, namespace: str, reference: SecretKeyReference, *, side: Side) -> Credential:
-        """The credential under a key."""
-
-    async def ca(self, namespace: str, reference: CAReference, *, side: Side) -> bytes:
-        """CA certificates, PEM."""
-
-    async def client_certificate(
-        self, namespace: str, reference: CertificateReference, *, side: Side
-    ) -> tuple[bytes, bytes]:
-        """Client certificate and key, PEM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +53,7 @@ class Connections:
         http: HttpClient,
         source_limiter: RateLimiter,
         portal_limiter: RateLimiter,
-        secrets: Secrets,
+        secrets: SecretReader,
         backstage_url: str | None,
         backstage_token_file: Path | None,
         timings: Timings,
@@ -80,6 +65,7 @@ class Connections:
         self._backstage_url = backstage_url
         self._token_file = backstage_token_file
         self._timings = timings
+        self._dry_runs: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def source(self, source: CatalogSource) -> SourceConnection:
         """The connection to the source's server.
@@ -102,7 +88,7 @@ class Connections:
         if skillmeat.auth is not None:
             bearer = await self._credential(source, skillmeat.auth.bearer_token_secret_ref, Side.SOURCE)
             service = await self._credential(source, skillmeat.auth.service_token_secret_ref, Side.SOURCE)
-        tls = await self._tls(source, skillmeat.tls, Side.SOURCE)
+        tls = await self._secrets.tls(source.namespace, skillmeat.tls, side=Side.SOURCE)
         url = skillmeat.url.rstrip("/")
         digests = (_digest(bearer), _digest(service), tls.digest)
         client = SkillMeatClient(
@@ -140,12 +126,11 @@ class Connections:
             )
         reference = backstage.auth.bearer_token_secret_ref if backstage.auth is not None else None
         token = await self._credential(source, reference, Side.CATALOG)
-        # The operator's own token is for the operator's own portal: a tenant must not be able to send it
-        # elsewhere.
+        # The operator's own token is for its own portal: a tenant must not be able to send it elsewhere.
         own_file = self._token_file if url == (self._backstage_url or "").rstrip("/") else None
         if reference is None and own_file is not None:
             token = await self._own_token(own_file)
-        tls = await self._tls(source, backstage.tls, Side.CATALOG)
+        tls = await self._secrets.tls(source.namespace, backstage.tls, side=Side.CATALOG)
         digests = (_digest(token), tls.digest)
         client = BackstageClient(
             self._http,
@@ -154,6 +139,7 @@ class Connections:
             token=token,
             tls=tls,
             timings=self._timings,
+            dry_runs=self._dry_runs.setdefault(url, asyncio.Semaphore(DRY_RUNS)),
             **_named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None),
         )
         return PortalConnection(
@@ -181,21 +167,6 @@ class Connections:
                 )
             ) from None
         return Credential.of(text)
-
-    async def _tls(self, source: CatalogSource, tls: TLS | None, side: Side) -> TlsMaterial:
-        if tls is None:
-            return TlsMaterial()
-        ca = (
-            await self._secrets.ca(source.namespace, tls.ca_ref, side=side)
-            if tls.ca_ref is not None
-            else None
-        )
-        certificate = key = None
-        if tls.client_cert_secret_ref is not None:
-            certificate, key = await self._secrets.client_certificate(
-                source.namespace, tls.client_cert_secret_ref, side=side
-            )
-        return TlsMaterial(ca=ca, certificate=certificate, key=key)
 
 
 def _digest(credential: Credential | None) -> str:

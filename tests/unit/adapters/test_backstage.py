@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.adapters.backstage import DRY_RUNS, BackstageClient
 from skillmeat_operator.adapters.backstage_reader import MOST_BYTES, PAGE_SIZE
 from skillmeat_operator.adapters.credential import Credential
 from skillmeat_operator.api.conditions import Reason
@@ -58,6 +59,8 @@ def empty(status: int) -> httpx.Response:
         ("location-create-onconflict-refresh", lambda portal: portal.onconflict_refresh(TARGET), True),
         ("location-delete", lambda portal: portal.unregister("i-1"), True),
         ("location-delete-404", lambda portal: portal.unregister("i-1"), False),
+        ("404-route", lambda portal: portal.move("i-1", TARGET), False),
+        ("location-get-404", lambda portal: portal.move("i-1", TARGET), False),
         ("refresh-ok", lambda portal: portal.refresh("template:skillmeat/alpha"), True),
         ("refresh-location", lambda portal: portal.refresh(REF), True),
         ("refresh-unprocessed-template", lambda portal: portal.refresh("template:skillmeat/bad"), True),
@@ -123,6 +126,28 @@ async def test_an_older_catalog_registers_without_refreshing(
     assert await client(wire).register(TARGET, refresh_on_conflict=True) == expected
     assert await client(wire).onconflict_refresh(TARGET) is False
     assert wire.paths[:2] == ["POST /api/catalog/locations?onConflict=refresh", "POST /api/catalog/locations"]
+
+
+async def test_a_move_that_fails_for_another_reason_is_no_sign_of_an_older_catalog(wire_to: WireTo) -> None:
+    for refused in (answer({"detail": "Not Found"}, 404), empty(503), empty(403)):
+        with pytest.raises(FailedError):
+            await client(wire_to(lambda request, refused=refused: refused)).move("i-1", TARGET)
+
+
+async def test_two_dry_runs_at_a_time_for_all_clients_of_a_portal(
+    wire_to: WireTo, backstage_recording: Recording
+) -> None:
+    wire = wire_to(lambda request: backstage_recording("dryrun-ok"))
+    slots = asyncio.Semaphore(DRY_RUNS)
+    clients = [client(wire, dry_runs=slots) for _ in range(3)]
+    async with slots, slots:
+        third = asyncio.create_task(clients[2].dry_run(TARGET))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert clients[0].dry_run_waits
+        assert wire.requests == []
+    assert await third == DryRun(ok=True)
+    assert not clients[0].dry_run_waits
 
 
 async def test_what_is_asked(wire_to: WireTo, backstage_recording: Recording) -> None:

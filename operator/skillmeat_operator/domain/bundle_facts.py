@@ -1,4 +1,4 @@
-"""What a TemplateBundle's status tells of its template beside the conditions: ref, versions, what is shown."""
+"""What a TemplateBundle's status tells of its template beside the conditions."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
-from tests.real.harness.views import bundle_ready, counts, message, title, verdicts, version
+from tests.real.harness.views import bundle_ready, counts, message, title, verdicts, version, wait_counts
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -100,7 +100,7 @@ def test_a_suspended_bundle_stays_as_published_and_follows_when_it_is_resumed(te
     tenant.patch("t0", {"suspend": False}, kind="smtb")
     eventually(lambda: version(tenant) == "1.1.0", what="the new version after the resume")
     bundle_ready(tenant, "True", "Succeeded")
-    assert tenant.entities()["withheld"] == 0
+    wait_counts(tenant, (0,), "withheld")
 
 
 def test_a_bundle_that_was_changed_while_suspended_says_that_it_has_not_acted(tenant: Tenant) -> None:

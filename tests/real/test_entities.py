@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.harness.fault_proxy import Fault
 from tests.real.harness.tenant import Tenant, eventually
-from tests.real.harness.views import bundle_ready, counts, message, title, verdicts
+from tests.real.harness.views import bundle_ready, counts, message, title, verdicts, wait_counts
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -113,7 +113,7 @@ def test_of_two_templates_with_one_ref_the_first_is_published(tenant: Tenant) ->
 
     tenant.patch("pay-ments", {"overrides": {"name": f"{tenant.namespace}-second"}}, kind="smtb")
     bundle_ready(tenant, "True", "Succeeded", name="pay-ments")
-    assert counts(tenant, "invalid", "published", "inCatalog") == (0, 2, 2)
+    wait_counts(tenant, (0, 2, 2), "invalid", "published", "inCatalog")
 
 
 def test_an_element_that_is_no_template_is_counted_and_hides_no_other(tenant: Tenant) -> None:

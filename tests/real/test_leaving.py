@@ -16,7 +16,7 @@ from testbed.cluster import Cluster
 from testbed.skillmeat import SkillMeat
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
-from tests.real.harness.views import bundle_ready, counts, verdicts
+from tests.real.harness.views import bundle_ready, counts, verdicts, wait_counts
 
 SWEEP = 45.0
 """Seconds within which the portal removes what left the document."""
@@ -154,7 +154,7 @@ def test_a_withdrawn_bundle_is_back_when_it_may_be_published_again(leaving: Leav
 
     bundle_ready(tenant, "True", "Succeeded", name="withdrawn")
     assert tenant.entity("withdrawn") is not None
-    assert counts(tenant, "selected", "withheld", "published", "inCatalog") == (2, 0, 2, 2)
+    wait_counts(tenant, (2, 0, 2, 2), "selected", "withheld", "published", "inCatalog")
 
 
 def test_a_template_that_is_enabled_again_is_back(leaving: Leaving) -> None:

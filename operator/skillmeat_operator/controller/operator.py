@@ -160,8 +160,20 @@ class Operator:
             uniform=uniform,
             timings=timings,
         )
+        dispatcher = Dispatcher(
+            store=store,
+            memories=self._memories,
+            add=self._add,
+            forget=self._forget,
+            interrupt=self._queue.interrupt,
+            clock=clock,
+            uniform=uniform,
+            timings=timings,
+        )
         events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
-        writer = ObjectWriter(store=store, statuses=StatusWriter(client), events=events, now=_now)
+        writer = ObjectWriter(
+            store=store, seen=dispatcher.seen, statuses=StatusWriter(client), events=events, now=_now
+        )
         self._bundles = BundleReconciler(store=store, writer=writer, add=self._add, now=_now, timings=timings)
         finalizers = Finalizers(client)
         self._deleter = Deleter(
@@ -208,27 +220,17 @@ class Operator:
             now=_now,
             timings=timings,
         )
-        self._dispatcher = Dispatcher(
-            store=store,
-            memories=self._memories,
-            add=self._add,
-            forget=self._forget,
-            interrupt=self._queue.interrupt,
-            clock=clock,
-            uniform=uniform,
-            timings=timings,
-        )
         self._lister = Lister(
             client,
             store=store,
-            dispatcher=self._dispatcher,
+            dispatcher=dispatcher,
             namespaces=tuple(config.namespaces),
             swept=self._sweep,
             clock=clock,
             timings=timings,
         )
         self._stop_asked = stop
-        self._handlers = registry(self._dispatcher, self._lister.ask, loop=asyncio.get_running_loop())
+        self._handlers = registry(dispatcher, self._lister.ask, loop=asyncio.get_running_loop())
         add_login(self._handlers, access)
         provider = Documents(
             store=store, snapshots=snapshots, heads=snapshot_store, cluster_uid=cluster_uid, timings=timings

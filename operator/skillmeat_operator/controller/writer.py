@@ -26,17 +26,23 @@ logger = logging.getLogger(__name__)
 
 
 class ObjectWriter:
-    """Writes the status of both kinds if it differs; the store learns of it at once, before the watch."""
+    """Writes the status of both kinds if it differs; the store learns of it at once, before the watch.
+
+    What is stored may hold more than the status: where somebody else wrote in between, an annotation of theirs.
+    The watch brings that later, as an older form, so it is taken in here (``seen``) like any other change.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
+        seen: Callable[[str, RawObject], None],
         statuses: StatusWriter,
         events: EventRecorder,
         now: Callable[[], Any],
     ) -> None:
         self._store = store
+        self._seen = seen
         self._statuses = statuses
         self._events = events
         self._now = now
@@ -94,7 +100,7 @@ class ObjectWriter:
         except NotFoundError as error:
             raise SupersededError(str(error)) from None
         if stored is not current:
-            self._store.of(names.plural).put(stored)
+            self._seen(names.plural, stored)
         return stored
 
     async def _tell(

@@ -47,6 +47,14 @@ def counts(tenant: Tenant, *names: str, source: str = "main") -> tuple[int, ...]
     return tuple(entities[name] for name in names)
 
 
+def wait_counts(tenant: Tenant, expected: tuple[int, ...], *names: str, source: str = "main") -> None:
+    """Wait for ``counts``: a TemplateBundle's status is written a moment before that of its CatalogSource."""
+    eventually(
+        lambda: counts(tenant, *names, source=source) == expected,
+        what=f"{names} = {expected}; there is {tenant.entities(source)}",
+    )
+
+
 def title(tenant: Tenant, name: str = "t0") -> str | None:
     """Title of a template in the portal."""
     found = tenant.entity(name)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class ObjectWriter:
     """Writes the status of both kinds if it differs; the store learns of it at once, before the watch.
 
-    What is stored may hold more than the status: where somebody else wrote in between, an annotation of theirs.
+    What is stored may hold more than the status: where somebody else wrote in between, their annotation.
     The watch brings that later, as an older form, so it is taken in here (``seen``) like any other change.
     """
 

@@ -41,8 +41,7 @@ demo: ## Show the operator at work on the real parts; stays up until Ctrl-C (DEM
 
 .PHONY: test
 test: testbed $(VENV_READY) ## Run all tests, on the real parts (PYTEST_ARGS='-k name')
-	@if [ -n "$(strip $(PYTEST_ARGS))" ]; then exec $(RUN) -m pytest $(PYTEST_ARGS); fi; \
-	  $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not alone" && $(RUN) -m pytest -m alone
+	@$(RUN) -m pytest $(or $(strip $(PYTEST_ARGS)),-n $(WORKERS) --dist loadfile)
 
 .PHONY: test-unit
 test-unit: $(VENV_READY) ## Run the tests that need no real parts

@@ -1,13 +1,15 @@
-"""A Kubernetes cluster as the tests see it: a kubeconfig and kubectl."""
+"""A Kubernetes cluster as the tests see it: a kubeconfig, kubectl, and the API server itself."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from testbed.apiserver import ApiServer
 from testbed.errors import MissingPrerequisiteError, PartError
 from testbed.process import plain_environment
 
@@ -22,6 +24,11 @@ class Cluster:
         self.folder = folder
         self.kubeconfig = kubeconfig
         self.kubectl_path = kubectl
+
+    @cached_property
+    def api(self) -> ApiServer:
+        """The API server as admin, for what need not be seen through kubectl."""
+        return ApiServer.of(self.kubeconfig)
 
     def kubectl(
         self,
@@ -80,17 +87,12 @@ class Cluster:
                 printed.append(self.run("apply", *flags, "-f", "-", input=text))
         return "".join(printed)
 
-    def service_account_token(self, namespace: str, name: str, *, duration: str = "24h") -> str:
-        """A token of a service account that exists."""
-        return self.run("-n", namespace, "create", "token", name, f"--duration={duration}").strip()
-
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """A kubeconfig that acts as a service account, so with its rights and no more."""
-        token = self.service_account_token(namespace, name)
-        return self._write_kubeconfig(f"{namespace}-{name}", {"token": token})
+        return self._write_kubeconfig(f"{namespace}-{name}", {"token": self.api.token(namespace, name)})
 
     def _write_kubeconfig(self, name: str, user: dict[str, Any]) -> Path:
-        current = json.loads(self.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+        current = json.loads(self.kubeconfig.read_text(encoding="utf-8"))
         current["users"] = [{"name": current["contexts"][0]["context"]["user"], "user": user}]
         current["contexts"][0]["context"].pop("namespace", None)
         path = self.folder / f"{name}.kubeconfig"

@@ -16,10 +16,13 @@ from testbed.certificates import Authority, kubeconfig
 from testbed.cluster import Cluster
 from testbed.ports import LOOPBACK, ports
 from testbed.process import Process, plain_environment
-from testbed.web import Answer, answers, call
+from testbed.web import Answer, answers
 
 ADMIN = "testbed-admin"
 """User name of the admin kubeconfig, as the audit log shows it."""
+
+_CONTROLLERS = ("namespace-controller", "garbage-collector-controller", "serviceaccount-controller")
+"""All that the tests need of the controller manager's forty, each of which watches and costs time."""
 
 _START_SECONDS = 90.0  # etcd and the API server need about 3 s on an idle machine
 
@@ -104,7 +107,7 @@ class ControlPlane(Cluster):
 
     def request(self, method: str, path: str, body: object | None = None) -> Answer:
         """One call to the API server as admin, without kubectl; raises ``OSError`` when it is away."""
-        return call(method, f"{self.url}{path}", body=body, tls=self._tls)
+        return self.api.request(method, path, body)
 
     def writes(self, *, since: datetime | None = None, user: str | None = None) -> list[audit.Write]:
         """The writes that the API server received, from the audit log.
@@ -205,6 +208,7 @@ class ControlPlane(Cluster):
             f"--cluster-signing-key-file={self._authority.key}",
             "--use-service-account-credentials=true",
             "--leader-elect=false",
+            f"--controllers={','.join(_CONTROLLERS)}",
         )
 
     def _describe(self, program: str, *flags: str) -> Process:

@@ -121,7 +121,10 @@ def second_granularity(tenant: Tenant, name: str) -> None:
         }
         tenant.kubectl("delete", "configmap", "age", "--ignore-not-found")
         tenant.apply(probe)
-        return bool(tenant.get("age", "configmap")["metadata"]["creationTimestamp"] > created)
+        return bool(
+            tenant.cluster.api.get("ConfigMap", "age", tenant.namespace)["metadata"]["creationTimestamp"]
+            > created
+        )
 
     eventually(later, within=5)
 

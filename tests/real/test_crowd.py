@@ -27,6 +27,8 @@ from tests.real.harness.tenant import Tenant, eventually
 
 CROWD = 50
 TEMPLATES = 2
+MOST_REQUESTS = 4
+"""To the portal for each CatalogSource: one looks for holders, one registers, views are shared."""
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:skillmeat-operator"
 
 
@@ -54,7 +56,9 @@ def crowd(
     """Fifty that are Ready, on one server and credential."""
     made = Crowd(Tenant.make(installed, skillmeat, backstage))
     made.tenant.add_templates(TEMPLATES)
+    served = len(backstage.requests())
     print(f"{CROWD} CatalogSources were Ready after {made.add(CROWD):.1f} s")
+    made.portal_requests = len(backstage.requests()) - served
     yield made
     made.leave()
     made.tenant.close()
@@ -185,6 +189,11 @@ def test_each_shows_its_templates_in_a_catalog_namespace_of_its_own(crowd: Crowd
     assert crowd.shown() == {f"{crowd.tenant.namespace}-{name}": TEMPLATES for name in crowd.names}
 
 
+def test_the_portal_is_asked_little_while_it_takes_them_in(crowd: Crowd) -> None:
+    print(f"{crowd.portal_requests / CROWD:.1f} requests to the portal for each CatalogSource")
+    assert 2 * CROWD <= crowd.portal_requests <= MOST_REQUESTS * CROWD
+
+
 def test_no_object_of_ours_moves_in_three_intervals(window: Window) -> None:
     moved = {name: (version, window.after.get(name)) for name, version in window.before.items()}
     assert {name: pair for name, pair in moved.items() if pair[0] != pair[1]} == {}
@@ -216,3 +225,9 @@ def test_fifty_share_one_reading_an_interval_and_never_meet_a_429(window: Window
     assert 3 <= len(window.list_reads) <= 4
     assert [one for one in window.all_reads if one.status == 429] == []
     assert {one.status for one in window.list_reads} == {200}
+
+
+def test_all_leave_the_portal_when_they_are_deleted(crowd: Crowd, backstage: Backstage) -> None:
+    print(f"{CROWD} CatalogSources were deleted after {crowd.leave():.1f} s")
+    assert crowd.shown() == {}
+    assert [one for one in backstage.catalog.locations() if crowd.tenant.namespace in one["target"]] == []

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from testbed.controlplane import ControlPlane
-from testbed.web import expect
-from tests.real.harness.tenant import API, Object, Tenant, eventually
+from tests.real.harness.tenant import Object, Tenant, eventually
 
 INTERVAL = 10
 """Seconds between two polls."""
@@ -27,6 +25,8 @@ class Crowd:
 
     tenant: Tenant
     names: list[str] = field(default_factory=list)
+    portal_requests: int = 0
+    """Requests that the portal served until all were Ready."""
 
     def add(self, count: int) -> float:
         """Create further ones in one go; seconds until all of them are Ready."""
@@ -42,7 +42,7 @@ class Crowd:
             for name in names
         ]
         began = time.monotonic()
-        self.tenant.apply({"apiVersion": "v1", "kind": "List", "items": objects})
+        self.tenant.apply(*objects)
         eventually(
             lambda: self.ready() == set(self.names), within=120, what=f"{count} CatalogSources are Ready"
         )
@@ -51,7 +51,7 @@ class Crowd:
     def leave(self) -> float:
         """Delete all of them; seconds until they are gone."""
         began = time.monotonic()
-        self.tenant.kubectl("delete", "smsrc", "--all", "--wait=false")
+        self.tenant.cluster.api.delete("CatalogSource", None, self.tenant.namespace)
 
         def gone() -> bool:
             time.sleep(0.2)
@@ -72,13 +72,7 @@ class Crowd:
 
     def objects(self) -> list[Object]:
         """The CatalogSources as stored."""
-        cluster, namespace = self.tenant.cluster, self.tenant.namespace
-        if isinstance(cluster, ControlPlane):
-            # kubectl would take a core while the operator is measured.
-            path = f"/apis/{API}/namespaces/{namespace}/catalogsources"
-            found: list[Object] = expect(cluster.request("GET", path), 200, what="the list").json()["items"]
-            return found
-        return list(cluster.get("smsrc", "-n", namespace)["items"])
+        return self.tenant.cluster.api.list("CatalogSource", self.tenant.namespace)
 
     def shown(self) -> dict[str, int]:
         """Templates that the portal shows, by catalog namespace."""

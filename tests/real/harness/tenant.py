@@ -7,19 +7,18 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from testbed.backstage import Backstage
 from testbed.cluster import Cluster
-from testbed.controlplane import ControlPlane
 from testbed.errors import PartError
 from testbed.skillmeat import SkillMeat
-from testbed.web import expect
 from tests.real.harness.fault_proxy import FaultProxy
 
 API = "skillmeat.io/v1alpha1"
-_PLURALS = {"smsrc": "catalogsources", "smtb": "templatebundles"}
+_KINDS = {"smsrc": "CatalogSource", "smtb": "TemplateBundle"}
 _numbers = itertools.count(1)
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ class Tenant:
     def make(cls, cluster: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> Tenant:
         """A fresh namespace."""
         name = f"team-{next(_numbers)}"
-        cluster.run("create", "namespace", name)
+        cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         return cls(
             cluster=cluster,
             skillmeat=skillmeat,
@@ -119,14 +118,14 @@ class Tenant:
         return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": dict(spec)}
 
     def apply(self, *objects: Object) -> None:
-        """kubectl apply."""
+        """Create or change objects, as ``kubectl apply --server-side`` does."""
         for one in objects:
-            self.cluster.apply(one)
+            self.cluster.api.apply(one)
 
     def secret(self, name: str, value: str, key: str = "token") -> None:
         """Create or replace a Secret."""
         metadata = {"name": name, "namespace": self.namespace}
-        self.cluster.apply(
+        self.cluster.api.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: value}}
         )
 
@@ -136,24 +135,20 @@ class Tenant:
 
     def get(self, name: str = "main", kind: str = "smsrc") -> Object:
         """The object as stored."""
-        plural = _PLURALS.get(kind)
-        if plural is None or not isinstance(self.cluster, ControlPlane):
-            return self.cluster.get(kind, name, "-n", self.namespace)
         # Waiting looks often, and kubectl takes a tenth of a second of a core each time.
         try:
-            answer = self.cluster.request("GET", f"/apis/{API}/namespaces/{self.namespace}/{plural}/{name}")
+            return self.cluster.api.get(_KINDS[kind], name, self.namespace)
         except OSError as error:
             raise PartError(f"the API server does not answer: {error}") from error
-        found: Object = expect(answer, 200, what=f"GET {kind}/{name}").json()
-        return found
 
     def annotate(self, key: str, value: str, name: str = "main") -> None:
         """Annotate the CatalogSource."""
-        self.kubectl("annotate", "--overwrite", f"smsrc/{name}", f"{key}={value}")
+        note = {"metadata": {"annotations": {key: value}}}
+        self.cluster.api.merge("CatalogSource", name, note, self.namespace)
 
     def patch(self, name: str, spec: Mapping[str, Any], kind: str = "smsrc") -> None:
         """Merge patch of the spec."""
-        self.kubectl("patch", f"{kind}/{name}", "--type=merge", "-p", json.dumps({"spec": spec}))
+        self.cluster.api.merge(_KINDS[kind], name, {"spec": dict(spec)}, self.namespace)
 
     def condition(self, kind_of: str, name: str = "main", kind: str = "smsrc") -> Object | None:
         """One condition, of the present generation only."""
@@ -242,7 +237,7 @@ class Tenant:
 
     def marked(self, name: str = "main") -> list[Object]:
         """The templates that the portal's ``by-query`` finds under the marker of a CatalogSource."""
-        cluster_uid = self.cluster.get("namespace", "kube-system")["metadata"]["uid"]
+        cluster_uid = self.cluster.api.get("Namespace", "kube-system")["metadata"]["uid"]
         marker = f"{cluster_uid}/{self.get(name)['metadata']['uid']}"
         wanted = f"kind=template,metadata.annotations.skillmeat.io/managed-by={marker}"
         return self.backstage.catalog.by_query(wanted)
@@ -273,21 +268,22 @@ class Tenant:
 
     def close(self) -> None:
         """Remove what the test made: bundles, objects (finalizers too) and the proxy."""
-        self.cluster.kubectl("delete", "smtb,smsrc", "--all", "-n", self.namespace, "--wait=false")
+        api = self.cluster.api
+        for kind in ("TemplateBundle", "CatalogSource"):
+            api.delete(kind, None, self.namespace)
         self.proxy.fault = None
         for bundle in self.bundles.values():
             self.skillmeat.delete_bundle(bundle)
         for name in self._left(within=1.0):
-            self.cluster.kubectl(
-                "patch", name, "-n", self.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
-            )
+            with suppress(PartError):  # it may have gone meanwhile
+                api.merge("CatalogSource", name, {"metadata": {"finalizers": None}}, self.namespace)
         self.proxy.down()
 
     def _left(self, *, within: float) -> list[str]:
         """CatalogSources that are still there after a moment in which an operator may let them go."""
         end = time.monotonic() + within
         while True:
-            done = self.cluster.kubectl("get", "smsrc", "-n", self.namespace, "-o", "name")
-            if not done.stdout.split() or time.monotonic() > end:
-                return done.stdout.split()
+            left = [one["metadata"]["name"] for one in self.cluster.api.list("CatalogSource", self.namespace)]
+            if not left or time.monotonic() > end:
+                return left
             time.sleep(0.1)

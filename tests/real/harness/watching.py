@@ -17,7 +17,7 @@ from testbed.web import call
 
 Object = dict[str, Any]
 
-PAUSE = 0.02
+PAUSE = 0.04
 """Seconds between two looks at a document."""
 
 

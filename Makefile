@@ -12,8 +12,11 @@ IMG ?= skillmeat-operator:dev
 MANIFESTS ?= manifests/default
 PYTEST_ARGS ?=
 # Tests mostly wait for servers: more workers than cores, each with real parts of its own (about 1 GB).
-WORKERS ?= 3
+WORKERS ?= 4
 KIND_CLUSTER ?= skillmeat-operator
+
+# Compiled modules are kept, whatever the shell says: without them each worker of pytest compiles all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 VENV_READY := $(VENV)/.complete

@@ -7,7 +7,7 @@ import http.client
 import json
 import ssl
 import tempfile
-import threading
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,14 @@ _GONE = (http.client.RemoteDisconnected, http.client.CannotSendRequest, Connecti
 
 
 class ApiServer:
-    """One API server as one user; each thread has a connection of its own."""
+    """One API server as one user, for any number of threads; ``close`` ends the kept connections."""
 
     def __init__(self, url: str, *, tls: ssl.SSLContext, token: str | None = None) -> None:
         """``tls`` has the server's authority and, where there is no ``token``, the client's certificate."""
         self.url = url
         self._tls = tls
         self._token = token
-        self._local = threading.local()
+        self._idle: deque[http.client.HTTPSConnection] = deque()
 
     @classmethod
     def of(cls, kubeconfig: Path) -> ApiServer:
@@ -67,43 +67,51 @@ class ApiServer:
         self, method: str, path: str, body: object | None = None, *, content_type: str = "application/json"
     ) -> Answer:
         """One call, whatever is answered; raises ``OSError`` when the server is away."""
-        kept = getattr(self._local, "connection", None)
-        if kept is not None:
+        headers = {"Content-Type": content_type} if body is not None else {}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        payload = json.dumps(body).encode() if body is not None else None
+        try:
+            kept = self._idle.pop()
+        except IndexError:
+            pass
+        else:
             try:
-                return self._exchange(kept, method, path, body, content_type)
+                return self._exchange(kept, method, path, payload, headers)
             except _GONE:
-                kept.close()
+                pass
         parts = urlsplit(self.url)
         fresh = http.client.HTTPSConnection(
             parts.hostname or "", parts.port, timeout=_TIMEOUT, context=self._tls
         )
-        self._local.connection = fresh
         try:
-            return self._exchange(fresh, method, path, body, content_type)
+            return self._exchange(fresh, method, path, payload, headers)
         except http.client.HTTPException as error:
             raise ConnectionError(f"the API server broke off: {error!r}") from error
+
+    def close(self) -> None:
+        """Close what is kept; further calls open anew."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _exchange(
         self,
         connection: http.client.HTTPSConnection,
         method: str,
         path: str,
-        body: object | None,
-        content_type: str,
+        payload: bytes | None,
+        headers: Mapping[str, str],
     ) -> Answer:
-        headers = {"Content-Type": content_type} if body is not None else {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
-        payload = json.dumps(body).encode() if body is not None else None
         try:
-            connection.request(method, path, payload, headers)
+            connection.request(method, path, payload, dict(headers))
             answer = connection.getresponse()
             received = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(status=answer.status, headers=received, body=answer.read())
+            found = Answer(status=answer.status, headers=received, body=answer.read())
         except BaseException:
             connection.close()
-            self._local.connection = None
             raise
+        self._idle.append(connection)
+        return found
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
         """One object; raises ``PartError`` with the server's message when there is none."""

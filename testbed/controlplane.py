@@ -80,6 +80,7 @@ class ControlPlane(Cluster):
 
     def stop(self) -> None:
         """Stop everything; also safe when nothing runs."""
+        self.api.close()
         for process in (self.controller_manager, self.apiserver, self.etcd):
             if process is not None:
                 process.stop()

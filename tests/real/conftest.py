@@ -45,7 +45,9 @@ def cluster(workshop: Workshop, run_folder: Path) -> Iterator[Cluster]:
     """The control plane with a controller manager, without our CRDs; or ``USE_EXISTING_CLUSTER``'s."""
     if existing_cluster_wanted():
         kubectl = find_control_plane(workshop, ["kubectl"])["kubectl"]
-        yield ExistingCluster(folder=run_folder / "cluster", kubectl=kubectl)
+        existing = ExistingCluster(folder=run_folder / "cluster", kubectl=kubectl)
+        yield existing
+        existing.api.close()
         return
     programs = find_control_plane(workshop)
     with ControlPlane(run_folder / "controlplane", programs=programs, controller_manager=True) as plane:

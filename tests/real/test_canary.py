@@ -67,7 +67,7 @@ def release(tenant: Tenant, parrot: Parrot) -> list[str]:
     pem = f"-----BEGIN CERTIFICATE-----\n{CANARY}-pem\n-----END CERTIFICATE-----\n"
     ca = {"caRef": {"kind": "Secret", **secret(tenant, "ca", pem, key="ca.crt")}}
     objects.append(tenant.source("bad-ca", skillmeat={"url": "https://127.0.0.1:9", "tls": ca}))
-    tenant.apply({"apiVersion": "v1", "kind": "List", "items": objects})
+    tenant.apply(*objects)
     return [one["metadata"]["name"] for one in objects]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from testbed.errors import MissingPrerequisiteError
+from testbed.errors import MissingPrerequisiteError, PartError
 from testbed.web import Answer, expect
 
 Object = dict[str, Any]
@@ -135,15 +135,40 @@ class ApiServer:
         path = path_of(obj["kind"], metadata["name"], metadata.get("namespace"))
         query = urlencode({"fieldManager": manager, "force": "true", "fieldValidation": "Strict"})
         answer = self.request("PATCH", f"{path}?{query}", obj, content_type="application/apply-patch+yaml")
-        stored: Object = expect(answer, 200, 201, what=f"Apply of {obj['kind']} {metadata['name']}").json()
-        return stored
+        return _accepted(answer, what=f"{obj['kind']} {metadata['name']}")
+
+    def create(self, obj: Mapping[str, Any], *, dry_run: bool = False) -> Object:
+        """Create an object; raises ``PartError`` with the server's message when it is refused."""
+        metadata = obj["metadata"]
+        query = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        path = f"{path_of(obj['kind'], None, metadata.get('namespace'))}?{urlencode(query)}"
+        return _accepted(self.request("POST", path, obj), what=f"{obj['kind']} {metadata['name']}")
+
+    def may(self, user: str, verb: str, resource: str, *, namespace: str, name: str = "") -> bool:
+        """Whether a user may do something; ``resource`` is ``plural[.group][/subresource]``."""
+        whole, _, part = resource.partition("/")
+        plural, _, group = whole.partition(".")
+        asked = {
+            "verb": verb,
+            "group": group,
+            "resource": plural,
+            "subresource": part,
+            "namespace": namespace,
+            "name": name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": asked},
+        }
+        answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(_accepted(answer, what="The access review")["status"]["allowed"])
 
     def merge(self, kind: str, name: str, patch: Mapping[str, Any], namespace: str | None = None) -> Object:
         """JSON merge patch; raises ``PartError`` with the server's message when it is refused."""
         path = path_of(kind, name, namespace)
         answer = self.request("PATCH", path, patch, content_type="application/merge-patch+json")
-        stored: Object = expect(answer, 200, what=f"Patch of {kind} {name}").json()
-        return stored
+        return _accepted(answer, what=f"{kind} {name}")
 
     def delete(self, kind: str, name: str | None, namespace: str | None = None) -> None:
         """Ask for the deletion of one object, or (``name`` is None) of all of a namespace; does not wait."""
@@ -160,6 +185,15 @@ class ApiServer:
         }
         answer = expect(self.request("POST", path, body), 201, what=f"The token of {account}")
         return str(answer.json()["status"]["token"])
+
+
+def _accepted(answer: Answer, *, what: str) -> Object:
+    """The stored object; raises ``PartError`` with the server's whole message when it was refused."""
+    if answer.status not in {200, 201}:
+        said = answer.json().get("message") if answer.body.startswith(b"{") else answer.text[:500]
+        raise PartError(f"{what}: HTTP {answer.status}: {said}")
+    stored: Object = answer.json()
+    return stored
 
 
 def path_of(kind: str, name: str | None, namespace: str | None) -> str:

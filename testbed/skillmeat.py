@@ -20,6 +20,8 @@ from testbed.web import Answer, answers, call, expect
 
 VERSION = "0.74.0"
 
+_PROGRAM = Path(__file__).parent / "skillmeat" / "serve.py"
+
 _START_SECONDS = 90.0  # about 6 s on an idle machine, nearly all of it imports
 _TEMPLATES = "/api/v1/integrations/idp/templates"
 _NOWHERE = f"http://{LOOPBACK}:9"  # nothing listens there: what the server asks of the internet fails at once
@@ -243,7 +245,7 @@ class SkillMeat:
         return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
     def _describe(self) -> Process:
-        argv: list[str | Path] = [self._python, "-m", "uvicorn", "skillmeat.api.server:app"]
+        argv: list[str | Path] = [self._python, _PROGRAM, "skillmeat.api.server:app"]
         argv += ["--host", LOOPBACK, "--port", str(self.port), "--log-level", "warning"]
         if self.workers > 1:
             argv += ["--workers", str(self.workers)]

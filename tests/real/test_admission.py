@@ -6,20 +6,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from testbed.cluster import Cluster
+from testbed.errors import PartError
+
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = "catalogsources.skillmeat.io"
 BUNDLES = "templatebundles.skillmeat.io"
-
-
-class Cluster(Protocol):
-    """A cluster as the testbed offers it."""
-
-    def kubectl(self, *args: str, input: str | None = None) -> subprocess.CompletedProcess[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,17 @@ class Namespace:
 
     def create(self, obj: dict[str, Any]) -> dict[str, Any]:
         """Create the object and return it as the API server answers."""
-        return self.read("create", "-f", "-", given=obj)
+        return self.cluster.api.create(self.here(obj))
 
     def refusal(self, obj: dict[str, Any]) -> str:
         """Return what the API server says when it refuses the object."""
-        done = self.run("create", "--dry-run=server", "-f", "-", given=obj)
-        assert done.returncode != 0, f"accepted: {done.stdout}"
-        return done.stderr
+        with pytest.raises(PartError) as refused:
+            self.cluster.api.create(self.here(obj), dry_run=True)
+        return str(refused.value)
+
+    def here(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """The object in this namespace."""
+        return {**obj, "metadata": {**obj["metadata"], "namespace": self.name}}
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,20 @@
 
 import copy
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import yaml
+
+from testbed.cluster import Cluster
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT = REPOSITORY / "manifests" / "default"
 OPERATOR = "skillmeat-operator"
 ACCOUNT = f"system:serviceaccount:{OPERATOR}:{OPERATOR}"
 RIGHTS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
-
-
-class Cluster(Protocol):
-    """A cluster as the testbed offers it."""
-
-    def kubectl(self, *args: str, input: str | None = None) -> subprocess.CompletedProcess[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +194,8 @@ REFUSED = [
 
 def allowed(installation: Installation, verb: str, resource: str, namespace: str) -> bool:
     """Ask the API server whether the operator's account may do this."""
-    arguments = ["auth", "can-i", verb, resource, f"--as={ACCOUNT}", "-n", namespace]
-    kind, _, part = resource.partition("/")
-    if part and kind != "namespaces":
-        arguments[3:4] = [kind, f"--subresource={part}"]
-    done = installation.cluster.kubectl(*arguments)
-    answer = done.stdout.strip()
-    assert answer in {"yes", "no"}, done.stderr
-    return answer == "yes"
+    kind, _, name = resource.partition("/") if resource.startswith("namespaces/") else (resource, "", "")
+    return installation.cluster.api.may(ACCOUNT, verb, kind, namespace=namespace, name=name)
 
 
 @pytest.mark.parametrize(("verb", "resource", "namespace"), ALLOWED)

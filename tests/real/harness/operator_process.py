@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from testbed.cluster import Cluster
 from testbed.ports import LOOPBACK, ports
@@ -30,6 +31,7 @@ FAST: dict[str, float | list[float]] = {
     "fresh_enough": 1.0,
     "staleness_least": 2.0,
     "verify_every": 1.0,
+    "verify_early": [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0],
 }
 """Fixed times of the operator, scaled so that a test does not wait for what takes minutes in production."""
 
@@ -50,6 +52,8 @@ class OperatorProcess:
     timings: Mapping[str, float | list[float]] = field(default_factory=dict)
     program: Sequence[str] = ("-m", "skillmeat_operator.cli.main")
     metrics_port: int = 0
+    running: ClassVar[int] = 0
+    """How many operators of this process run."""
     process: Process | None = None
     kubeconfig: Path | None = None
     """Made at the first start."""
@@ -97,6 +101,7 @@ class OperatorProcess:
         }
         self.process = Process("operator", [*argv, *self.arguments], log=self.log, env=environment)
         self.process.start()
+        OperatorProcess.running += 1
         if wait:
             self.process.wait_ready(self.is_ready, timeout=30)
         return self
@@ -114,14 +119,18 @@ class OperatorProcess:
             return 0, 0.0
         began = time.monotonic()
         code = self.process.stop(grace=15)
-        self.process = None
+        self._ended()
         return code, time.monotonic() - began
 
     def kill(self) -> None:
         """End the operator at once (SIGKILL)."""
         if self.process is not None:
             self.process.kill()
-            self.process = None
+            self._ended()
+
+    def _ended(self) -> None:
+        self.process = None
+        OperatorProcess.running -= 1
 
     def __enter__(self) -> OperatorProcess:
         return self.start()

@@ -104,6 +104,14 @@ def operator(
 
 
 @pytest.fixture
+def running_operator(operator: OperatorProcess) -> OperatorProcess:
+    """The module's operator, running, for tests that stop and start it: each leaves it for the next one."""
+    if operator.process is None:
+        operator.start()
+    return operator
+
+
+@pytest.fixture
 def tenant(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> Iterator[Tenant]:
     """A namespace of the test's own, on the shared servers."""
     made = Tenant.make(installed, skillmeat, backstage)
@@ -115,7 +123,7 @@ def tenant(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> It
 def own_operator(
     installed: Cluster, backstage: Backstage, document_ports: range, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
-    """An operator of the test's own, not started: for tests that restart or kill it, in modules without ``operator``."""
+    """An operator of the test's own, not started: for tests that set it up or kill it, in modules without ``operator``."""
     process = OperatorProcess(
         cluster=installed,
         folder=tmp_path / "operator",

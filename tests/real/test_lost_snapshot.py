@@ -53,8 +53,7 @@ LOSSES = [
 ]
 
 
-def _published(tenant: Tenant, operator: OperatorProcess) -> list[str]:
-    operator.start()
+def _published(tenant: Tenant) -> list[str]:
     names = tenant.add_templates(4)
     tenant.apply(tenant.source())
     tenant.wait_ready(reason="Succeeded")
@@ -74,10 +73,10 @@ def _snapshot(tenant: Tenant) -> set[str]:
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_lost_while_the_operator_runs_it_is_written_anew(
-    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+    tenant: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
 
     with DocumentWatch(url) as watch:
@@ -88,8 +87,8 @@ def test_lost_while_the_operator_runs_it_is_written_anew(
         tenant.wait_ready(reason="Succeeded")
         # What was written anew is whole: an operator that starts without SkillMeat serves it.
         tenant.proxy.down()
-        own_operator.stop()
-        own_operator.start()
+        running_operator.stop()
+        running_operator.start()
         tenant.wait_ready(reason="ServingLastGood")
 
     assert watch.bodies() == {before}
@@ -99,17 +98,17 @@ def test_lost_while_the_operator_runs_it_is_written_anew(
 
 @pytest.mark.parametrize("lose", LOSSES[1:3])
 def test_lost_while_the_operator_is_stopped_and_skillmeat_is_down_nothing_is_served_and_nothing_leaves(
-    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+    tenant: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
-    own_operator.stop()
+    running_operator.stop()
     lose(tenant)
     tenant.proxy.down()
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         tenant.sync()
         assert call("GET", url).status == 503
         tenant.backstage.catalog.refresh(tenant.get()["status"]["catalog"]["entityRef"])
@@ -125,16 +124,16 @@ def test_lost_while_the_operator_is_stopped_and_skillmeat_is_down_nothing_is_ser
 
 @pytest.mark.parametrize("lose", LOSSES[1:3])
 def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_stands_in_for_it(
-    tenant: Tenant, own_operator: OperatorProcess, lose: Lose
+    tenant: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
-    own_operator.stop()
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
+    running_operator.stop()
     lose(tenant)
     tenant.proxy.fault = EMPTY
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         found = tenant.wait_ready("False", "RemovalHeld")
         eventually(lambda: call("GET", url).status == 200)
 
@@ -156,20 +155,20 @@ def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_s
     ],
 )
 def test_lost_during_a_hold_the_hold_goes_on_under_the_same_id(
-    tenant: Tenant, own_operator: OperatorProcess, lose: Lose, stopped: bool
+    tenant: Tenant, running_operator: OperatorProcess, lose: Lose, stopped: bool
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     tenant.proxy.fault = EMPTY
     tenant.sync()
     removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
 
     with DocumentWatch(url) as watch:
         if stopped:
-            own_operator.stop()
+            running_operator.stop()
         lose(tenant)
         if stopped:
-            own_operator.start()
+            running_operator.start()
         tenant.sync()
         eventually(lambda: call("GET", url).status == 200)
 
@@ -180,46 +179,45 @@ def test_lost_during_a_hold_the_hold_goes_on_under_the_same_id(
 
 
 def test_with_neither_snapshot_nor_catalog_nothing_is_published(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
-    own_operator.stop()
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
+    running_operator.stop()
     _both(tenant)
     tenant.proxy.fault = EMPTY
     # The portal's port is right, and its token is refused: it cannot be read.
-    token, own_operator.backstage_token = own_operator.backstage_token, "a-token-that-is-not-known"
+    token, running_operator.backstage_token = running_operator.backstage_token, "a-token-that-is-not-known"
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         eventually(lambda: (tenant.condition("CatalogReachable") or {}).get("status") == "False")
         tenant.sync()
         assert call("GET", url).status == 503
     assert watch.statuses() <= {None, 503}
     assert tenant.shows(*names)
-    own_operator.stop()
-    own_operator.backstage_token = token
-    own_operator.start()
+    running_operator.stop()
+    running_operator.backstage_token = token
+    running_operator.start()
     tenant.wait_ready("False", "RemovalHeld")
     eventually(lambda: call("GET", url).status == 200)
     assert tenant.shows(*names)
 
 
 def test_with_a_lost_snapshot_too_nothing_is_published_that_was_not_declared(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    own_operator.start()
     tenant.add_templates(3)
     tenant.apply(
         tenant.bundle("t0"), tenant.bundle("t1", publish=False), tenant.source(publishPolicy="Declared")
     )
     tenant.wait_ready(reason="Succeeded")
-    url = tenant.document_url(own_operator.documents_url)
-    own_operator.stop()
+    url = tenant.document_url(running_operator.documents_url)
+    running_operator.stop()
     _both(tenant)
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         eventually(lambda: call("GET", url).status == 200)
         tenant.sync()
 

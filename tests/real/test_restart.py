@@ -14,8 +14,7 @@ from tests.real.harness.watching import DocumentWatch, refs_of
 EMPTY = Fault(body=b"[]")
 
 
-def _published(tenant: Tenant, operator: OperatorProcess, count: int = 3, **spec: Any) -> list[str]:
-    operator.start()
+def _published(tenant: Tenant, count: int = 3, **spec: Any) -> list[str]:
     names = tenant.add_templates(count)
     tenant.apply(tenant.source(**spec))
     tenant.wait_ready(reason="Succeeded")
@@ -27,18 +26,18 @@ def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
 
 
 def test_the_same_document_is_served_byte_for_byte_while_skillmeat_is_down(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     plain, packed = call("GET", url), call("GET", url, headers={"Accept-Encoding": "gzip"})
     tenant.proxy.down()
     tenant.sync()
     told = tenant.condition("SourceReachable") or {}
-    own_operator.stop()
+    running_operator.stop()
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         tenant.sync()
         assert tenant.ready() == ("True", "ServingLastGood")
         again = call("GET", url, headers={"Accept-Encoding": "gzip"})
@@ -55,16 +54,16 @@ def test_the_same_document_is_served_byte_for_byte_while_skillmeat_is_down(
 
 
 def test_broken_answers_after_a_restart_are_no_answer_either(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
-    own_operator.stop()
+    running_operator.stop()
 
     with DocumentWatch(url) as watch:
         tenant.proxy.fault = Fault(body=b"null")
-        own_operator.start()
+        running_operator.start()
         for body in (b"null", b"{}", b"<html></html>", b'[{"kind": "Template", "meta'):
             tenant.proxy.fault = Fault(body=body)
             tenant.sync()
@@ -76,15 +75,15 @@ def test_broken_answers_after_a_restart_are_no_answer_either(
 
 
 def test_a_restart_with_nothing_changed_changes_nothing(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant)
+    url = tenant.document_url(running_operator.documents_url)
     before, status = call("GET", url).body, tenant.get()["status"]
-    own_operator.stop()
+    running_operator.stop()
 
     with DocumentWatch(url) as watch:
-        own_operator.start()
+        running_operator.start()
         reads = len(tenant.proxy.requests("idp/templates"))
         eventually(lambda: len(tenant.proxy.requests("idp/templates")) > reads)
         time.sleep(1.0)
@@ -95,15 +94,15 @@ def test_a_restart_with_nothing_changed_changes_nothing(
 
 
 def test_a_grace_that_passed_while_the_operator_was_away_is_over_at_its_first_visit(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator, outageGracePeriod="2s")
+    names = _published(tenant, outageGracePeriod="2s")
     tenant.proxy.down()
     tenant.sync()
-    own_operator.stop()
+    running_operator.stop()
     time.sleep(2.0)
 
-    own_operator.start()
+    running_operator.start()
 
     tenant.wait_ready("False", "SourceUnreachable")
     assert tenant.shows(*names)
@@ -112,9 +111,8 @@ def test_a_grace_that_passed_while_the_operator_was_away_is_over_at_its_first_vi
 
 
 def test_declared_bundles_alone_are_served_at_every_moment_of_a_restart(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    own_operator.start()
     tenant.add_templates(4)
     tenant.apply(
         tenant.bundle("t0"),
@@ -123,16 +121,16 @@ def test_declared_bundles_alone_are_served_at_every_moment_of_a_restart(
         tenant.source(publishPolicy="Declared"),
     )
     tenant.wait_ready(reason="Succeeded")
-    url = tenant.document_url(own_operator.documents_url)
+    url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
 
     with DocumentWatch(url) as watch:
-        own_operator.stop()
-        own_operator.start()
+        running_operator.stop()
+        running_operator.start()
         tenant.sync()
-        own_operator.kill()
+        running_operator.kill()
         tenant.proxy.down()
-        own_operator.start()
+        running_operator.start()
         tenant.sync()
 
     assert watch.documents() == {_refs(tenant, "t0", "t1")}
@@ -142,20 +140,19 @@ def test_declared_bundles_alone_are_served_at_every_moment_of_a_restart(
 
 
 def test_what_is_not_to_be_published_appears_at_no_moment_of_a_restart(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    own_operator.start()
     tenant.add_templates(3)
     tenant.apply(tenant.bundle("t1", publish=False), tenant.source())
     tenant.wait_ready(reason="Succeeded")
-    url = tenant.document_url(own_operator.documents_url)
+    url = tenant.document_url(running_operator.documents_url)
 
     with DocumentWatch(url) as watch:
-        own_operator.stop()
+        running_operator.stop()
         # Decided while nobody was there to act on it: it may leave at the first visit, and nothing may enter.
         tenant.apply(tenant.bundle("t0", publish=False))
         tenant.proxy.down()
-        own_operator.start()
+        running_operator.start()
         eventually(lambda: refs_of(call("GET", url).body) == _refs(tenant, "t2"))
         tenant.sync()
 
@@ -164,65 +161,67 @@ def test_what_is_not_to_be_published_appears_at_no_moment_of_a_restart(
 
 
 def test_a_held_removal_is_the_same_one_after_a_restart_and_its_approval_is_used_once(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator, count=5)
-    url = tenant.document_url(own_operator.documents_url)
+    names = _published(tenant, count=5)
+    url = tenant.document_url(running_operator.documents_url)
     tenant.proxy.fault = EMPTY
     tenant.sync()
     removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
 
     with DocumentWatch(url) as watch:
-        own_operator.kill()
+        running_operator.kill()
         tenant.annotate("skillmeat.io/approve-removal", "0123456789abcdef")
-        own_operator.start()
+        running_operator.start()
         tenant.sync()
         assert tenant.wait_ready("False", "RemovalHeld")["status"]["removal"] == removal
     assert watch.documents() == {_refs(tenant, *names)}
 
-    own_operator.stop()
+    running_operator.stop()
     tenant.annotate("skillmeat.io/approve-removal", removal["id"])
-    own_operator.start()
+    running_operator.start()
     tenant.wait_ready(reason="NoTemplates")
     tenant.proxy.fault = None
     tenant.sync()
     tenant.wait_ready(reason="Succeeded")
     tenant.proxy.fault = EMPTY
-    own_operator.stop()
-    own_operator.start()
+    running_operator.stop()
+    running_operator.start()
     again = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
     assert again["id"] != removal["id"]
     tenant.wait_portal(*names)
 
 
 def test_a_hold_ends_by_itself_when_the_templates_came_back_while_the_operator_was_away(
-    tenant: Tenant, own_operator: OperatorProcess
+    tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant, own_operator, count=4)
+    names = _published(tenant, count=4)
     tenant.proxy.fault = EMPTY
     tenant.sync()
     tenant.wait_ready("False", "RemovalHeld")
-    own_operator.stop()
+    running_operator.stop()
     tenant.proxy.fault = None
 
-    own_operator.start()
+    running_operator.start()
 
     found = tenant.wait_ready(reason="Succeeded")
     assert "removal" not in found["status"]
     assert tenant.shows(*names)
 
 
-def test_small_losses_before_a_restart_count_after_it(tenant: Tenant, own_operator: OperatorProcess) -> None:
-    names = _published(tenant, own_operator, count=6)
+def test_small_losses_before_a_restart_count_after_it(
+    tenant: Tenant, running_operator: OperatorProcess
+) -> None:
+    names = _published(tenant, count=6)
     for name in names[:2]:
         tenant.skillmeat.disable(tenant.templates[name])
     tenant.sync()
     tenant.wait_ready(reason="Succeeded")
-    own_operator.stop()
+    running_operator.stop()
     for name in names[2:4]:
         tenant.skillmeat.disable(tenant.templates[name])
 
-    own_operator.start()
+    running_operator.start()
 
     removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
     assert set(removal["refs"]) == _refs(tenant, *names[2:4])

@@ -26,15 +26,17 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 
-def eventually(look: Callable[[], T | None], *, within: float = 20.0, what: str = "") -> T:
-    """The first truthy value; fails with the last one after ``within`` seconds."""
+def eventually(
+    look: Callable[[], T | None], *, within: float = 20.0, what: str = "", every: float = 0.15
+) -> T:
+    """The first truthy value, looked for ``every`` so many seconds; fails with the last one after ``within``."""
     end = time.monotonic() + within
     last: T | None = None
     while time.monotonic() < end:
         last = look()
         if last:
             return last
-        time.sleep(0.1)
+        time.sleep(every)
     raise AssertionError(f"not within {within:g} s: {what or 'what was waited for'}; last seen: {last!r}")
 
 
@@ -79,10 +81,13 @@ class Tenant:
         return bundle
 
     def add_templates(self, count: int) -> list[str]:
-        """Add t0, t1, …; returns their names."""
+        """Add t0, t1, …, which differ in their names alone; returns their names."""
         names = [f"t{number}" for number in range(count)]
-        for name in names:
-            self.add_template(name)
+        self.add_template(names[0])
+        first = (self.bundles[names[0]], self.templates[names[0]])
+        others = {f"{self.namespace}-{name}": f"Template {name}" for name in names[1:]}
+        for name, made in zip(names[1:], self.skillmeat.copy_template(*first, others), strict=True):
+            self.bundles[name], self.templates[name] = made
         return names
 
     def remove(self, *names: str) -> None:
@@ -252,6 +257,7 @@ class Tenant:
         eventually(
             lambda: self.shows(*names),
             within=within,
+            every=0.3,  # each look is 7 ms of work for the portal
             what=f"the portal shows {names}; it has {self.portal()}",
         )
 
@@ -273,8 +279,7 @@ class Tenant:
         for kind in ("TemplateBundle", "CatalogSource"):
             api.delete(kind, None, self.namespace)
         self.proxy.fault = None
-        for bundle in self.bundles.values():
-            self.skillmeat.delete_bundle(bundle)
+        self.skillmeat.delete_bundles(self.bundles.values())
         # Where no operator runs nobody else takes the finalizers off.
         for name in self._left(within=1.0 if OperatorProcess.running else 0.0):
             with suppress(PartError):  # it may have gone meanwhile

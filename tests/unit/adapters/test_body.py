@@ -31,7 +31,7 @@ async def test_a_body_within_the_limit_comes_back_whole(encoding: str, body: byt
         pytest.param(
             gzip.compress(b"x" * (LIMIT + 1)), "gzip", CallProblem.TOO_LARGE, id="one-decoded-byte-too-many"
         ),
-        pytest.param(gzip.compress(b"\0" * 100_000_000), "gzip", CallProblem.TOO_LARGE, id="gzip-bomb"),
+        pytest.param(gzip.compress(b"\0" * 10_000_000), "gzip", CallProblem.TOO_LARGE, id="gzip-bomb"),
         pytest.param(gzip.compress(b"abc" * 99)[:-9], "gzip", CallProblem.CUT_SHORT, id="half-a-gzip-stream"),
         pytest.param(b"no gzip at all", "gzip", CallProblem.MALFORMED, id="no-gzip"),
         pytest.param(

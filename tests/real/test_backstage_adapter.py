@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from skillmeat_operator.adapters import backstage_reader
 from skillmeat_operator.adapters.backstage import BackstageClient
 from skillmeat_operator.adapters.backstage_entities import location_ref
 from skillmeat_operator.adapters.credential import Credential
@@ -207,13 +208,18 @@ async def _has_hash(catalog: BackstageClient, content: str) -> bool:
     return (await catalog.view()).entities["template:skillmeat/a"].content_hash == content
 
 
-async def test_a_view_of_several_pages(catalog: BackstageClient, documents: Documents) -> None:
-    names = [f"t{number}" for number in range(520)]
-    documents.publish(*(template(name) for name in names))
+async def test_a_view_of_several_pages(
+    catalog: BackstageClient, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backstage_reader, "PAGE_SIZE", 20)
+    refs = {f"template:skillmeat/t{number}" for number in range(45)}
+    documents.publish(*(template(ref.partition("/")[2]) for ref in refs))
     await catalog.register(documents.url)
-    await eventually(lambda: _sees(catalog, {f"template:skillmeat/{name}" for name in names}), seconds=90)
-    refs = [f"template:skillmeat/{name}" for name in names]
-    assert all((await catalog.entities_by_refs(refs)).values())
+    await eventually(lambda: _sees(catalog, refs), seconds=60)
+    # More refs than one call takes.
+    unknown = {f"template:skillmeat/unknown-{number}" for number in range(500)}
+    found = await catalog.entities_by_refs([*unknown, *refs])
+    assert {ref for ref, entity in found.items() if entity is not None} == refs
 
 
 async def test_a_location_tells_of_errors_and_delete_by_uid(

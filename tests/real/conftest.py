@@ -40,6 +40,13 @@ def run_folder() -> Iterator[Path]:
         yield run.path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nobody_is_left() -> Iterator[None]:
+    """A module closes its tenants: the operators of the next one would go on with theirs."""
+    yield
+    assert Tenant.opened == set()
+
+
 @pytest.fixture(scope="session")
 def cluster(workshop: Workshop, run_folder: Path) -> Iterator[Cluster]:
     """The control plane with a controller manager, without our CRDs; or ``USE_EXISTING_CLUSTER``'s."""

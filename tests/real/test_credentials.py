@@ -131,7 +131,7 @@ def scene(
         guarded.add_templates_fast(1)
         made = Scene(installed, operator, portal, issuer, guarded, skillmeat)
         _set_up(made, stack)
-        _break(made)
+        _break(made, stack)
         yield made
 
 
@@ -164,10 +164,11 @@ def _set_up(scene: Scene, stack: ExitStack) -> None:
         assert (status, len(scene.shown[name])) == (200, 1)
 
 
-def _break(scene: Scene) -> None:
+def _break(scene: Scene, stack: ExitStack) -> None:
     for name, case in CASES.items():
         if not case.healthy_before:
             scene.tenants[name] = scene.tenant(case)
+            stack.callback(scene.tenants[name].close)
             continue
         tenant = scene.tenants[name]
         assert case.turned is not None

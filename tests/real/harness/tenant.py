@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from testbed.backstage import Backstage
 from testbed.cluster import Cluster
@@ -53,12 +53,15 @@ class Tenant:
     """Bundle id by name."""
     templates: dict[str, str] = field(default_factory=dict)
     """Scaffold template id by name."""
+    opened: ClassVar[set[str]] = set()
+    """Namespaces of the tenants that are not closed."""
 
     @classmethod
     def make(cls, cluster: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> Tenant:
         """A fresh namespace."""
         name = f"team-{next(_numbers)}"
         cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cls.opened.add(name)
         return cls(
             cluster=cluster,
             skillmeat=skillmeat,
@@ -285,6 +288,7 @@ class Tenant:
             with suppress(PartError):  # it may have gone meanwhile
                 api.merge("CatalogSource", name, {"metadata": {"finalizers": None}}, self.namespace)
         self.proxy.down()
+        self.opened.discard(self.namespace)
 
     def _left(self, *, within: float) -> list[str]:
         """CatalogSources that are still there after a moment in which an operator may let them go."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from testbed.backstage import Backstage
 from testbed.cluster import Cluster
 from tests.real.harness.fault_proxy import Fault, FaultProxy
 from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
+from tests.real.harness.relay import Relay
 from tests.real.harness.tenant import Tenant, eventually
 
 ENDS_WITHIN = 5.0
@@ -112,18 +114,22 @@ def test_sigterm_waits_for_no_server_that_hangs(
     assert half_written(tenant.cluster, tenant) == []
 
 
+def reached_by(operator: OperatorProcess, cluster: Cluster, port: int) -> None:
+    """Let an operator reach its API server by another port of this machine."""
+    kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "skillmeat-operator")
+    settings = json.loads(kubeconfig.read_text())
+    settings["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    operator.folder.mkdir(parents=True, exist_ok=True)
+    operator.kubeconfig = operator.folder / "kubeconfig"
+    operator.kubeconfig.write_text(json.dumps(settings))
+
+
 def test_sigterm_ends_it_while_it_waits_for_the_api_server(
     tenant: Tenant, own_operator: OperatorProcess
 ) -> None:
     """The kubeconfig leads to a port where nobody listens, as after a power cut of the control plane."""
     nobody = FaultProxy("http://127.0.0.1")
-    kubeconfig = tenant.cluster.service_account_kubeconfig(NAMESPACE, "skillmeat-operator")
-    settings = json.loads(kubeconfig.read_text())
-    settings["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{nobody.port}"
-    own_operator.folder.mkdir(parents=True)
-    elsewhere = own_operator.folder / "kubeconfig"
-    elsewhere.write_text(json.dumps(settings))
-    own_operator.arguments = ["--kubeconfig", str(elsewhere)]
+    reached_by(own_operator, tenant.cluster, nobody.port)
     own_operator.start(wait=False)
     eventually(
         lambda: "trying again" in own_operator.log.read_text(), what="the operator waits for the API server"
@@ -134,6 +140,31 @@ def test_sigterm_ends_it_while_it_waits_for_the_api_server(
 
     assert code == 0
     assert seconds < ENDS_WITHIN
+
+
+def test_sigterm_ends_it_when_its_api_server_went_away(tenant: Tenant, own_operator: OperatorProcess) -> None:
+    relay = Relay(urlsplit(tenant.cluster.api.url).port or 443)
+    reached_by(own_operator, tenant.cluster, relay.port)
+    tenant.add_templates(1)
+    tenant.apply(tenant.source())
+    with relay:
+        own_operator.start()
+        tenant.wait_ready(reason="Succeeded")
+        document = tenant.document(own_operator.documents_url)
+        relay.cut()
+        # Something to write about, which cannot be written.
+        tenant.proxy.down()
+        eventually(
+            lambda: "ended early" in own_operator.log.read_text(), what="a write that fails", within=30
+        )
+        assert tenant.document(own_operator.documents_url) == document
+
+        code, seconds = own_operator.stop()
+    print(f"ended after {seconds:.1f} s")
+
+    assert code == 0
+    assert seconds < ENDS_WITHIN
+    assert half_written(tenant.cluster, tenant) == []
 
 
 def test_memory_with_a_hundred_templates(tenant: Tenant, own_operator: OperatorProcess) -> None:

@@ -142,12 +142,13 @@ def test_a_target_that_the_portal_cannot_read_is_not_moved_to(
     target = former.replace("127.0.0.1", "localhost")
     tenant.annotate(MOVE, target)
     synced = eventually(
-        lambda: (found := tenant.condition("CatalogReachable")) and found["status"] == "False" and found,
+        lambda: (found := tenant.condition("CatalogSynced")) and "not moved" in found["message"] and found,
         what="the dry run's failure",
     )
 
-    assert synced["reason"] == "LocationMoved"
-    assert "was not moved" in synced["message"]
+    assert (synced["status"], synced["reason"]) == ("False", "LocationMoved")
+    assert tenant.wait_ready(reason="SucceededWithProblems")["status"]["catalog"]["target"] == former
+    assert (tenant.condition("CatalogReachable") or {})["status"] == "True"
     assert targets(tenant) == [former]
     assert tenant.shows(*names)
     # Going back to the former URL needs no annotation, and the one that is there does no harm.

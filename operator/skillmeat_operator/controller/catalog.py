@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skillmeat_operator.adapters.backstage import BackstageClient
 from skillmeat_operator.adapters.backstage_entities import location_ref
@@ -85,8 +85,10 @@ class CatalogKeeper:
         await self._ensure_finalizer(visit)
         moved = self._moved(visit, view, target)
         if moved is not None and visit.source.annotations.get(MOVE_LOCATION) == target:
-            await self._move(visit, client, view, moved.location, target)
-            return self._moved_now(plan, view, owner, visit, target)
+            refused = await self._move(visit, client, view, moved.location, target)
+            if refused is None:
+                return self._moved_now(plan, view, owner, visit, target)
+            moved = replace(moved, finding=refused)
         registered = moved.location.target if moved is not None else target
         entity_ref = location_ref(registered)
         listed = view.locations.get(registered)
@@ -186,18 +188,18 @@ class CatalogKeeper:
         view: PortalView,
         former: RegisteredLocation,
         target: str,
-    ) -> None:
-        """Let the portal read the document under its new target; a dry run of that has to succeed first."""
+    ) -> Finding | None:
+        """Let the portal read the document under its new target.
+
+        Returns:
+            Why it was not moved: a dry run of the new target has to succeed first.
+        """
         dry_run = await client.dry_run(target)
         if not dry_run.ok:
-            raise FailedError(
-                Failure(
-                    side=Side.CATALOG,
-                    kind=FailureKind.TRANSIENT,
-                    reason=Reason.LOCATION_MOVED,
-                    message=f"the location was not moved: a dry run of {target} fails in the portal; "
-                    "check that the portal can read it, or go back to the former --public-url",
-                )
+            return Finding(
+                Reason.LOCATION_MOVED,
+                f"the location was not moved: a dry run of {target} fails in the portal; check that the portal "
+                f"can read it, or go back to the former --public-url; {former.target[:253]} stays registered",
             )
         visit.ensure_current()
         if not await client.move(former.id, target):
@@ -207,6 +209,7 @@ class CatalogKeeper:
             await client.unregister(former.id)
             await client.register(target)
         logger.info("moved the location of %s/%s", visit.source.namespace, visit.source.name)
+        return None
 
     def _moved_now(self, plan: Plan, view: PortalView, owner: Owner, visit: Visit, target: str) -> Verified:
         """What is known right after a move: the reading that shows it comes with the next visit."""

@@ -198,8 +198,9 @@ class CatalogKeeper:
         if not dry_run.ok:
             return Finding(
                 Reason.LOCATION_MOVED,
-                f"the location was not moved: a dry run of {target} fails in the portal; check that it can be "
-                f"read there, or go back to the former --public-url; {former.target[:253]} stays registered",
+                f"the location was not moved: a dry run of {target} fails in the portal; check that it can "
+                "be read there, or go back to the former --public-url; "
+                f"{former.target[:253]} stays registered",
             )
         visit.ensure_current()
         if not await client.move(former.id, target):

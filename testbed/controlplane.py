@@ -163,6 +163,7 @@ class ControlPlane(Cluster):
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",  # the data need not survive the machine
+            "--backend-batch-interval=1s",  # nor be written ten times a second
             "--log-level=warn",
         )
 

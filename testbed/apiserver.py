@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from testbed.errors import MissingPrerequisiteError, PartError
-from testbed.web import Answer, expect
+from testbed.web import Answer, exchange, expect
 
 Object = dict[str, Any]
 
@@ -103,10 +103,7 @@ class ApiServer:
         headers: Mapping[str, str],
     ) -> Answer:
         try:
-            connection.request(method, path, payload, dict(headers))
-            answer = connection.getresponse()
-            received = {name.lower(): value for name, value in answer.getheaders()}
-            found = Answer(status=answer.status, headers=received, body=answer.read())
+            found = exchange(connection, method, path, payload, headers)
         except BaseException:
             connection.close()
             raise

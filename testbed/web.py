@@ -61,12 +61,23 @@ def call(
         sent.setdefault("Content-Type", "application/json")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request(method, path, payload, sent)
-        answer = connection.getresponse()
-        received = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(status=answer.status, headers=received, body=answer.read())
+        return exchange(connection, method, path, payload, sent)
     finally:
         connection.close()
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    payload: bytes | None,
+    headers: Mapping[str, str],
+) -> Answer:
+    """One call over an open or new connection, which stays open; raises as ``call`` does."""
+    connection.request(method, path, payload, dict(headers))
+    answer = connection.getresponse()
+    received = {name.lower(): value for name, value in answer.getheaders()}
+    return Answer(status=answer.status, headers=received, body=answer.read())
 
 
 def expect(answer: Answer, *statuses: int, what: str) -> Answer:

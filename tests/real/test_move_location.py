@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from threading import Event, Thread
-from typing import Self
 
 import pytest
 
@@ -13,37 +11,28 @@ from testbed.catalog import content_hash
 from tests.real.harness.fault_proxy import Fault, FaultProxy
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
+from tests.real.harness.watching import Watch
 
 MOVE = "skillmeat.io/move-location"
 OLDER_PORTAL = Fault(status=404, headers={}, method="PUT", path="/locations/")
 """What a catalog before 3.6.0 says to a call that it does not have (``404-route.json``)."""
 
 
-class Gaps:
-    """For how long the portal showed less than everything, looked at all the time."""
+class Gaps(Watch):
+    """For how long the portal showed less than everything."""
 
     def __init__(self, tenant: Tenant, count: int) -> None:
+        super().__init__(0.1)
         self._tenant, self._count = tenant, count
-        self._over = Event()
-        self._thread = Thread(target=self._run, daemon=True)
+        self._last = time.monotonic()
         self.seconds = 0.0
 
-    def _run(self) -> None:
-        last = time.monotonic()
-        while not self._over.is_set():
-            whole = len(self._tenant.portal()) == self._count
-            now = time.monotonic()
-            self.seconds += 0.0 if whole else now - last
-            last = now
-            self._over.wait(0.1)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(10)
+    def look(self) -> None:
+        """Look at the portal once."""
+        whole = len(self._tenant.portal()) == self._count
+        now = time.monotonic()
+        self.seconds += 0.0 if whole else now - self._last
+        self._last = now
 
 
 @pytest.fixture
@@ -127,7 +116,7 @@ def move(tenant: Tenant, target: str, names: list[str], which: str) -> None:
 
 
 def test_a_target_that_the_portal_cannot_read_is_not_moved_to(
-    tenant: Tenant, own_operator: OperatorProcess, document_ports: range
+    tenant: Tenant, own_operator: OperatorProcess
 ) -> None:
     own_operator.start()
     names = tenant.add_templates(2)

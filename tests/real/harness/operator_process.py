@@ -99,9 +99,10 @@ class OperatorProcess:
             "PYTHONPATH": str(ROOT / "operator"),
             "SKILLMEAT_OPERATOR_TIMINGS": json.dumps({**FAST, **self.timings}),
         }
+        # One that was killed from outside and is started again still counts.
+        OperatorProcess.running += self.process is None
         self.process = Process("operator", [*argv, *self.arguments], log=self.log, env=environment)
         self.process.start()
-        OperatorProcess.running += 1
         if wait:
             self.process.wait_ready(self.is_ready, timeout=30)
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tests.real.harness.tenant import Object, Tenant, eventually
 
 
@@ -49,10 +51,9 @@ def counts(tenant: Tenant, *names: str, source: str = "main") -> tuple[int, ...]
 
 def wait_counts(tenant: Tenant, expected: tuple[int, ...], *names: str, source: str = "main") -> None:
     """Wait for ``counts``: a TemplateBundle's status is written a moment before that of its CatalogSource."""
-    eventually(
-        lambda: counts(tenant, *names, source=source) == expected,
-        what=f"{names} = {expected}; there is {tenant.entities(source)}",
-    )
+    with suppress(AssertionError):
+        eventually(lambda: counts(tenant, *names, source=source) == expected)
+    assert counts(tenant, *names, source=source) == expected
 
 
 def title(tenant: Tenant, name: str = "t0") -> str | None:

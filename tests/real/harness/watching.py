@@ -38,15 +38,41 @@ class Answered:
     body: bytes
 
 
-class DocumentWatch:
+class Watch:
+    """Looks again and again, in a thread of its own, from the beginning of a ``with`` block to its end."""
+
+    def __init__(self, pause: float) -> None:
+        """``pause``: seconds between two looks."""
+        self._pause = pause
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def look(self) -> None:
+        """Look once, and keep what is worth keeping."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            self.look()
+            self._over.wait(self._pause)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+
+class DocumentWatch(Watch):
     """Reads a document every few milliseconds, as an impatient portal would; keeps what differs."""
 
     def __init__(self, url: str) -> None:
+        super().__init__(PAUSE)
         self.url = url
         self.answers: list[Answered] = []
         self.looks = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def statuses(self) -> set[int | None]:
         """All statuses seen."""
@@ -60,25 +86,16 @@ class DocumentWatch:
         """Each body that was served with status 200."""
         return {one.body for one in self.answers if one.status == 200}
 
-    def _run(self) -> None:
-        while not self._over.is_set():
-            try:
-                answer = call("GET", self.url, timeout=5)
-                seen = Answered(answer.status, answer.body)
-            except (OSError, HTTPException):
-                seen = Answered(None, b"")
-            self.looks += 1
-            if not self.answers or self.answers[-1] != seen:
-                self.answers.append(seen)
-            self._over.wait(PAUSE)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(10)
+    def look(self) -> None:
+        """Read the document once."""
+        try:
+            answer = call("GET", self.url, timeout=5)
+            seen = Answered(answer.status, answer.body)
+        except (OSError, HTTPException):
+            seen = Answered(None, b"")
+        self.looks += 1
+        if not self.answers or self.answers[-1] != seen:
+            self.answers.append(seen)
 
 
 class StatusWatch:

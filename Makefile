@@ -44,7 +44,7 @@ demo: ## Show the operator at work on the real parts; stays up until Ctrl-C (DEM
 
 .PHONY: test
 test: testbed $(VENV_READY) ## Run all tests, on the real parts (PYTEST_ARGS='-k name')
-	@$(RUN) -m pytest $(or $(strip $(PYTEST_ARGS)),-n $(WORKERS) --dist loadfile)
+	@$(RUN) -m pytest $(or $(strip $(PYTEST_ARGS)),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 .PHONY: test-unit
 test-unit: $(VENV_READY) ## Run the tests that need no real parts

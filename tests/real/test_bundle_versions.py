@@ -77,7 +77,7 @@ def test_a_range_that_cannot_be_read_stalls_with_help(tenant: Tenant) -> None:
 
     assert verdicts(found)["VersionAccepted"] == "False"
     assert "spec.version cannot be read" in message(found)
-    assert tenant.ready() == ("True", "NoTemplates")
+    tenant.wait_ready(reason="NoTemplates")
 
 
 def test_a_suspended_bundle_stays_as_published_and_follows_when_it_is_resumed(tenant: Tenant) -> None:

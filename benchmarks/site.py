@@ -135,6 +135,7 @@ def open_site(say: Callable[[str], None]) -> Iterator[Site]:
             backstage_token=backstage.token,
             timings=_production_times(),
             arguments=("--log-level", "info"),
+            fresh=True,
         )
         stack.callback(operator.stop)
         yield Site(cluster=cluster, skillmeat=skillmeat, backstage=backstage, proxy=proxy, operator=operator)

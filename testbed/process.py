@@ -21,7 +21,48 @@ _GUARDIAN = Path(__file__).with_name("child.py")
 _TAIL_BYTES = 4000
 
 
-class Process:
+class Running:
+    """What runs beside this process and writes a log: whether it is there, and waiting for it to be ready."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        """``name`` is for messages."""
+        self.name = name
+        self.log = log
+
+    @property
+    def running(self) -> bool:
+        """Whether it is there."""
+        raise NotImplementedError
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, 128 + N for signal N; ``None`` while it runs or before the start."""
+        raise NotImplementedError
+
+    def log_tail(self) -> str:
+        """The end of the log, for error messages."""
+        try:
+            return self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_ready(self, ready: Callable[[], bool], *, timeout: float, every: float = 0.05) -> None:
+        """Poll ``ready`` until it is true.
+
+        Raises ``PartError`` with the end of the log when the program ends first or ``timeout`` seconds pass.
+        """
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.running:
+                raise PartError(
+                    f"{self.name} ended with code {self.exit_code} instead of starting:\n{self.log_tail()}"
+                )
+            if time.monotonic() > deadline:
+                raise PartError(f"{self.name} was not ready after {timeout:.0f} s:\n{self.log_tail()}")
+            time.sleep(every)
+
+
+class Process(Running):
     """One program under a guardian (``testbed/child.py``) in a process group of its own.
 
     ``stop`` is polite, ``kill`` is not, and both leave nothing of the program behind. So does the death of
@@ -43,9 +84,8 @@ class Process:
         ``env`` is the whole environment (``None``: this process's own). With ``pipes`` the program's
         standard input and output are ``stdin`` and ``stdout`` here, and only its errors go to the log.
         """
-        self.name = name
+        super().__init__(name, log)
         self.argv = [str(part) for part in argv]
-        self.log = log
         self.env = None if env is None else dict(env)
         self.cwd = cwd
         self._pipes = pipes
@@ -166,28 +206,6 @@ class Process:
         if self._lifeline is not None:
             self._lifeline.close()
             self._lifeline = None
-
-    def log_tail(self) -> str:
-        """The end of the log, for error messages."""
-        try:
-            return self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def wait_ready(self, ready: Callable[[], bool], *, timeout: float, every: float = 0.05) -> None:
-        """Poll ``ready`` until it is true.
-
-        Raises ``PartError`` with the end of the log when the program ends first or ``timeout`` seconds pass.
-        """
-        deadline = time.monotonic() + timeout
-        while not ready():
-            if not self.running:
-                raise PartError(
-                    f"{self.name} ended with code {self.exit_code} instead of starting:\n{self.log_tail()}"
-                )
-            if time.monotonic() > deadline:
-                raise PartError(f"{self.name} was not ready after {timeout:.0f} s:\n{self.log_tail()}")
-            time.sleep(every)
 
 
 def run(process: Process, *, cancelled: threading.Event | None = None, timeout: float | None = None) -> int:

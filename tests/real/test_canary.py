@@ -27,6 +27,11 @@ LAST_GOOD = "good"
 STATUSES = (401, 403, 404, 500, 501, 302, 200)
 
 
+@pytest.fixture(autouse=True)
+def started_as_in_production(own_operator: OperatorProcess) -> None:
+    own_operator.fresh = True
+
+
 @pytest.fixture(scope="module")
 def parrot() -> Iterator[Parrot]:
     with Parrot() as made:

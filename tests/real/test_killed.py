@@ -6,38 +6,56 @@ chunks → head → serve → location → refresh → verify → status → del
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from testbed.backstage import Backstage
 from testbed.catalog import content_hash
-from tests.real.harness.operator_process import NAMESPACE, ROOT, OperatorProcess
+from testbed.cluster import Cluster
+from tests.real.harness.killed import Point, end_where_told
+from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
 from tests.real.harness.watching import DocumentWatch
 
-KILLED = str(ROOT / "tests/real/harness/killed.py")
 SIGKILLED = 128 + 9
-OWN_PROGRAM = ("-m", "skillmeat_operator.cli.main")
 LABEL = "skillmeat.io/catalog-source-uid"
 
 
-Point = tuple[str, str, int]
-"""Before or after which call of a step, see ``tests/real/harness/killed.py``."""
+@pytest.fixture(scope="module")
+def armed(run_folder: Path) -> Path:
+    """File that says where the operator is to end."""
+    return run_folder / "killed-at"
 
 
-def _arm(operator: OperatorProcess, armed: Path, point: Point) -> None:
-    operator.program = (KILLED, *map(str, point), str(armed))
+@pytest.fixture(scope="module")
+def operator(
+    installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path, armed: Path
+) -> Iterator[OperatorProcess]:
+    """The operator of all tests here: what was put right after one test's kill is killed in the next."""
+    process = OperatorProcess(
+        cluster=installed,
+        folder=run_folder / "operator-that-is-killed",
+        documents_port=document_ports[0],
+        backstage_url=backstage.url,
+        backstage_token=backstage.token,
+        before=partial(end_where_told, armed),
+    )
+    with process:
+        yield process
 
 
-def _killed(operator: OperatorProcess) -> None:
+def _killed(operator: OperatorProcess, armed: Path) -> None:
     assert operator.process is not None
     assert operator.process.wait(30) == SIGKILLED
     operator.kill()
+    armed.unlink()
 
 
 def _right(tenant: Tenant, operator: OperatorProcess, *names: str) -> float:
-    """Start an operator of the usual kind; seconds until everything is right."""
-    operator.program = OWN_PROGRAM
+    """Start the operator again; seconds until everything is right."""
     operator.start()
     began = time.monotonic()
     wanted = (len(names), len(names), 0)
@@ -86,28 +104,27 @@ def _hashes(tenant: Tenant) -> dict[str, str | None]:
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param(("after", "chunks", 1), id="between chunks and head"),
-        pytest.param(("after", "head", 1), id="between head and location"),
-        pytest.param(("after", "register", 1), id="between location and verify"),
-        pytest.param(("before", "status", 1), id="between verify and status"),
+        pytest.param(Point("after", "chunks", 1), id="between chunks and head"),
+        pytest.param(Point("after", "head", 1), id="between head and location"),
+        pytest.param(Point("after", "register", 1), id="between location and verify"),
+        pytest.param(Point("before", "status", 1), id="between verify and status"),
     ],
 )
 def test_killed_during_the_first_publication(
-    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path, point: Point
+    tenant: Tenant, running_operator: OperatorProcess, armed: Path, point: Point
 ) -> None:
     names = tenant.add_templates(2)
-    tenant.apply(tenant.source())
-    armed = tmp_path / "armed"
-    armed.touch()
-    _arm(own_operator, armed, point)
+    point.arm(armed)
 
-    with DocumentWatch(_document_url(tenant, own_operator)) as watch:
-        own_operator.start(wait=False)
-        _killed(own_operator)
-        seconds = _right(tenant, own_operator, *names)
+    with DocumentWatch(_document_url(tenant, running_operator)) as watch:
+        tenant.apply(tenant.source())
+        _killed(running_operator, armed)
+        seconds = _right(tenant, running_operator, *names)
 
     assert watch.documents() == {_refs(tenant, *names)}
-    assert watch.statuses() <= {200, 503, None}
+    # Before there is such a CatalogSource it is not found, and never again.
+    assert [one.status for one in watch.answers].count(404) <= 1
+    assert watch.statuses() <= {404, 200, 503, None}
     print(f"right {seconds:.1f} s after the restart")
     targets = [one["target"] for one in tenant.backstage.catalog.locations()]
     assert targets.count(tenant.get()["status"]["catalog"]["target"]) == 1
@@ -117,32 +134,29 @@ def test_killed_during_the_first_publication(
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param(("after", "chunks", 1), id="between chunks and head"),
-        pytest.param(("after", "head", 1), id="between head and refresh"),
-        pytest.param(("after", "refresh", 1), id="between refresh and verify"),
-        pytest.param(("after", "verify", 2), id="between verify and status"),
-        pytest.param(("after", "status", 1), id="between status and the deletion of old chunks"),
-        pytest.param(("after", "tidy", 1), id="after the last step"),
+        pytest.param(Point("after", "chunks", 1), id="between chunks and head"),
+        pytest.param(Point("after", "head", 1), id="between head and refresh"),
+        pytest.param(Point("after", "refresh", 1), id="between refresh and verify"),
+        pytest.param(Point("after", "verify", 2), id="between verify and status"),
+        pytest.param(Point("after", "status", 1), id="between status and the deletion of old chunks"),
+        pytest.param(Point("after", "tidy", 1), id="after the last step"),
     ],
 )
 def test_killed_during_a_later_publication(
-    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path, point: Point
+    tenant: Tenant, running_operator: OperatorProcess, armed: Path, point: Point
 ) -> None:
-    armed = tmp_path / "armed"
-    _arm(own_operator, armed, point)
-    own_operator.start()
     tenant.add_templates(2)
     tenant.apply(tenant.source(interval="1h"))
     tenant.wait_ready(reason="Succeeded")
     former = _hashes(tenant)
 
-    with DocumentWatch(tenant.document_url(own_operator.documents_url)) as watch:
+    with DocumentWatch(tenant.document_url(running_operator.documents_url)) as watch:
         tenant.skillmeat.update_bundle(tenant.bundles["t0"], version="2.0.0")
         tenant.add_template("new")
-        armed.touch()
+        point.arm(armed)
         tenant.annotate("skillmeat.io/reconcile-requested-at", "now")
-        _killed(own_operator)
-        seconds = _right(tenant, own_operator, "t0", "t1", "new")
+        _killed(running_operator, armed)
+        seconds = _right(tenant, running_operator, "t0", "t1", "new")
 
     print(f"right {seconds:.1f} s after the restart")
     now = _hashes(tenant)
@@ -157,23 +171,19 @@ def test_killed_during_a_later_publication(
 
 
 def test_killed_before_the_portal_heard_of_a_removal(
-    tenant: Tenant, own_operator: OperatorProcess, tmp_path: Path
+    tenant: Tenant, running_operator: OperatorProcess, armed: Path
 ) -> None:
-    armed = tmp_path / "armed"
-    _arm(own_operator, armed, ("after", "head", 1))
-    own_operator.start()
     tenant.add_templates(2)
     tenant.apply(tenant.source(interval="1h"))
     tenant.wait_ready(reason="Succeeded")
 
-    with DocumentWatch(tenant.document_url(own_operator.documents_url)) as watch:
+    with DocumentWatch(tenant.document_url(running_operator.documents_url)) as watch:
         tenant.remove("t1")
-        armed.touch()
+        Point("after", "head", 1).arm(armed)
         tenant.annotate("skillmeat.io/reconcile-requested-at", "now")
-        _killed(own_operator)
+        _killed(running_operator, armed)
         refreshed = len(_refreshes(tenant))
-        own_operator.program = OWN_PROGRAM
-        own_operator.start()
+        running_operator.start()
         began = time.monotonic()
         eventually(lambda: len(_refreshes(tenant)) > refreshed, within=10, what="the portal is told")
 

@@ -26,6 +26,11 @@ MOST_MEMORY = 110 * 1024
 FINALIZER = "skillmeat.io/catalog-cleanup"
 
 
+@pytest.fixture(autouse=True)
+def started_as_in_production(own_operator: OperatorProcess) -> None:
+    own_operator.fresh = True
+
+
 @pytest.fixture
 def silent(backstage: Backstage) -> Iterator[FaultProxy]:
     """A portal that takes a minute for each answer."""

@@ -1,22 +1,17 @@
-"""The operator, ended by SIGKILL right before or after the n-th call of one step of the publishing order.
-
-A program: ``python killed.py before|after STEP N FILE run …``, where everything from ``run`` on is the
-operator's own. Calls count from the moment at which FILE exists.
-"""
+"""The operator, ended by SIGKILL right before or after the n-th call of one step of the publishing order."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skillmeat_operator.adapters.backstage import BackstageClient
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
-from skillmeat_operator.cli.main import main
 
 STEPS: dict[str, tuple[type, str]] = {
     "chunks": (SnapshotStore, "write_chunks"),
@@ -32,31 +27,52 @@ STEPS: dict[str, tuple[type, str]] = {
 Step = Callable[..., Awaitable[Any]]
 
 
-def arm(moment: str, step: str, number: int, armed_by: Path) -> None:
-    """Let this process end itself at a step, once ``armed_by`` exists."""
-    owner, name = STEPS[step]
-    original: Step = getattr(owner, name)
+@dataclass(frozen=True)
+class Point:
+    """Where the operator ends: before or after (``moment``) which call of a step."""
+
+    moment: str
+    step: str
+    number: int
+
+    def arm(self, file: Path) -> None:
+        """Let the operator that looks at this file end itself there; calls count from now on."""
+        file.write_text(f"{self.moment} {self.step} {self.number}", encoding="ascii")
+
+
+def end_where_told(file: Path) -> None:
+    """Let this process end itself at the point that a file names, as soon as there is one."""
+    for step, (owner, name) in STEPS.items():
+        setattr(owner, name, _ending(step, getattr(owner, name), file))
+
+
+def _ending(step: str, original: Step, file: Path) -> Step:
     calls = 0
 
-    async def armed(*args: Any, **kwargs: Any) -> Any:
+    async def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
-        calls += os.path.exists(armed_by)  # noqa: ASYNC240 - one stat of a local file
-        due = calls == number
-        if due and moment == "before":
+        point = _armed(file)
+        due = False
+        if point is not None and point.step == step:
+            calls += 1
+            due = calls == point.number
+        if due and point is not None and point.moment == "before":
             _end()
         result = await original(*args, **kwargs)
         if due:
             _end()
         return result
 
-    setattr(owner, name, armed)
+    return call
+
+
+def _armed(file: Path) -> Point | None:
+    try:
+        moment, step, number = file.read_text(encoding="ascii").split()
+    except (FileNotFoundError, ValueError):  # not there, or just being written
+        return None
+    return Point(moment, step, int(number))
 
 
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    arm(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
-    sys.argv[1:5] = []
-    sys.exit(main())

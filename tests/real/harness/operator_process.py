@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +14,7 @@ from testbed.cluster import Cluster
 from testbed.ports import LOOPBACK, ports
 from testbed.process import Process, plain_environment
 from testbed.web import call
+from tests.real.harness.forked import ForkedOperator
 
 NAMESPACE = "skillmeat-operator"
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,11 +51,14 @@ class OperatorProcess:
     public_url: str | None = "default"
     arguments: Sequence[str] = ()
     timings: Mapping[str, float | list[float]] = field(default_factory=dict)
-    program: Sequence[str] = ("-m", "skillmeat_operator.cli.main")
+    fresh: bool = False
+    """Start a program of its own, as in production, in place of a fork that has the modules loaded."""
+    before: Callable[[], None] | None = None
+    """Called in the operator's process before its program begins; not with ``fresh``."""
     metrics_port: int = 0
     running: ClassVar[int] = 0
     """How many operators of this process run."""
-    process: Process | None = None
+    process: Process | ForkedOperator | None = None
     kubeconfig: Path | None = None
     """Made at the first start."""
 
@@ -79,8 +83,7 @@ class OperatorProcess:
         self.metrics_port = self.metrics_port or ports.take()
         if self.kubeconfig is None:
             self.kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "skillmeat-operator")
-        argv = [sys.executable, *self.program, "run"]
-        argv += ["--kubeconfig", str(self.kubeconfig), "--operator-namespace", NAMESPACE]
+        argv = ["run", "--kubeconfig", str(self.kubeconfig), "--operator-namespace", NAMESPACE]
         argv += ["--serve-address", f"{LOOPBACK}:{self.documents_port}"]
         argv += ["--metrics-address", f"{LOOPBACK}:{self.metrics_port}", "--log-level", "debug"]
         if self.public_url is not None:
@@ -101,7 +104,12 @@ class OperatorProcess:
         }
         # One that was killed from outside and is started again still counts.
         OperatorProcess.running += self.process is None
-        self.process = Process("operator", [*argv, *self.arguments], log=self.log, env=environment)
+        argv += self.arguments
+        if self.fresh:
+            program = [sys.executable, "-m", "skillmeat_operator.cli.main"]
+            self.process = Process("operator", [*program, *argv], log=self.log, env=environment)
+        else:
+            self.process = ForkedOperator(argv, log=self.log, env=environment, before=self.before)
         self.process.start()
         if wait:
             self.process.wait_ready(self.is_ready, timeout=30)

@@ -20,6 +20,7 @@ from testbed.runs import RunFolder
 from testbed.servers import find_backstage, find_skillmeat
 from testbed.skillmeat import SkillMeat
 from testbed.workshop import Workshop
+from tests.real.harness.credential_cases import LESSER_TOKENS
 from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
 from tests.real.harness.tenant import Tenant
 
@@ -76,10 +77,12 @@ def document_ports() -> range:
 
 @pytest.fixture(scope="session")
 def backstage(workshop: Workshop, run_folder: Path, document_ports: range) -> Iterator[Backstage]:
-    """A stock portal with a database in memory, a token of least privilege and Template allowed."""
+    """A stock portal with a database in memory, a token of least privilege, lesser ones, and Template allowed."""
     hosts = [f"{LOOPBACK}:{document_ports[0]}-{document_ports[-1]}"]
     files = find_backstage(workshop)
-    with Backstage(run_folder / "backstage", files=files, document_hosts=hosts) as portal:
+    with Backstage(
+        run_folder / "backstage", files=files, document_hosts=hosts, other_tokens=LESSER_TOKENS
+    ) as portal:
         yield portal
 
 

@@ -6,7 +6,6 @@ Every case is broken at the same time, beside neighbours that are well; then all
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,15 +16,13 @@ from typing import Any
 
 import pytest
 
-from testbed.backstage import Backstage, without
+from testbed.backstage import Backstage
 from testbed.cluster import Cluster
-from testbed.servers import find_backstage, find_skillmeat
+from testbed.servers import find_skillmeat
 from testbed.skillmeat import SkillMeat
 from testbed.workshop import Workshop
 from tests.real.harness.credential_cases import (
-    BLIND,
     CASES,
-    NO_CREATE,
     NO_DELETE,
     NO_LOCATIONS,
     WHO_GETS_BETTER,
@@ -86,16 +83,12 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def operator(
-    installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path
-) -> Iterator[OperatorProcess]:
-    """An operator that looks at Secrets as rarely as in production: every 15 s."""
+def operator(installed: Cluster, document_ports: range, run_folder: Path) -> Iterator[OperatorProcess]:
+    """An operator without a portal of its own, which looks at Secrets as rarely as in production: every 15 s."""
     process = OperatorProcess(
         cluster=installed,
         folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
         documents_port=document_ports[0],
-        backstage_url=backstage.url,
-        backstage_token=backstage.token,
         timings={"secret_look": 15.0, "credential_recheck": RECHECK},
     )
     with process:
@@ -107,42 +100,19 @@ def scene(
     operator: OperatorProcess,
     installed: Cluster,
     skillmeat: SkillMeat,
+    backstage: Backstage,
     workshop: Workshop,
     run_folder: Path,
-    document_ports: range,
 ) -> Iterator[Scene]:
     """Everybody well who is to be well before, then everything broken at once."""
-    tokens = {
-        BLIND: without("catalog.entity.read"),
-        NO_LOCATIONS: without("catalog.location.read"),
-        NO_CREATE: without("catalog.location.create"),
-        NO_DELETE: without("catalog.location.delete"),
-    }
-    hosts = [f"127.0.0.1:{document_ports[0]}"]
-    files = find_backstage(workshop)
-    portal = Backstage(
-        run_folder / "portal-of-tokens", files=files, document_hosts=hosts, other_tokens=tokens
-    )
-    with ExitStack() as stack:
-        issuer = stack.enter_context(TokenIssuer())
+    with TokenIssuer() as issuer, ExitStack() as stack:
         folder, python = run_folder / "skillmeat-with-tokens", find_skillmeat(workshop)
-        guarded = SkillMeat(folder, python=python, env=issuer.environment)
-        start_side_by_side(stack, portal, guarded)
+        guarded = stack.enter_context(SkillMeat(folder, python=python, env=issuer.environment))
         guarded.add_templates_fast(1)
-        made = Scene(installed, operator, portal, issuer, guarded, skillmeat)
+        made = Scene(installed, operator, backstage, issuer, guarded, skillmeat)
         _set_up(made, stack)
         _break(made, stack)
         yield made
-
-
-def start_side_by_side(stack: ExitStack, *parts: Backstage | SkillMeat) -> None:
-    """Start slow parts at the same time."""
-    threads = [threading.Thread(target=part.start) for part in parts]
-    for part, thread in zip(parts, threads, strict=True):
-        stack.callback(part.stop)
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def _set_up(scene: Scene, stack: ExitStack) -> None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from testbed.backstage import without
+
 BLIND, NO_LOCATIONS, NO_CREATE, NO_DELETE = (
     "blind-token",
     "no-locations-token",
     "no-create-token",
     "no-delete-token",
 )
+LESSER_TOKENS = {
+    BLIND: without("catalog.entity.read"),
+    NO_LOCATIONS: without("catalog.location.read"),
+    NO_CREATE: without("catalog.location.create"),
+    NO_DELETE: without("catalog.location.delete"),
+}
+"""Tokens of the portal that lack one permission each."""
 WRONG = "wrong-token"
 SOURCE_FIELD = "spec.source.skillmeat.auth.bearerTokenSecretRef"
 PORTAL_FIELD = "spec.backstage.auth.bearerTokenSecretRef"

@@ -116,6 +116,11 @@ class ApiServer:
         found: Object = expect(answer, 200, what=f"GET {kind} {name}").json()
         return found
 
+    def exists(self, kind: str, name: str, namespace: str | None = None) -> bool:
+        """Whether there is such an object."""
+        answer = self.request("GET", path_of(kind, name, namespace))
+        return expect(answer, 200, 404, what=f"GET {kind} {name}").status == 200
+
     def list(self, kind: str, namespace: str | None = None, *, selector: str = "") -> list[Object]:
         """The objects of a kind, in one namespace or in all; ``selector`` chooses by label."""
         query = f"?{urlencode({'labelSelector': selector})}" if selector else ""

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ pytestmark = pytest.mark.usefixtures("operator")
 GENERATED = "skillmeat.io/generated-at"
 
 
-@pytest.fixture(scope="module")
-def two_workers(skillmeat: SkillMeat, workshop: Workshop, run_folder: Path) -> Iterator[SkillMeat]:
-    """A server of two worker processes, each with a cache of its own.
+@pytest.fixture(scope="module", autouse=True)
+def launched(skillmeat: SkillMeat, workshop: Workshop, run_folder: Path) -> Iterator[Future[SkillMeat]]:
+    """A server of two worker processes, which starts while the first tests run.
 
     It begins with a copy of the other server's database: two workers that meet an empty one at the same time
     may both leave it without the default collection.
@@ -45,8 +46,16 @@ def two_workers(skillmeat: SkillMeat, workshop: Workshop, run_folder: Path) -> I
         contextlib.closing(sqlite3.connect(folder / database)) as copy,
     ):
         source.backup(copy)
-    with SkillMeat(folder, python=find_skillmeat(workshop), workers=2) as server:
-        yield server
+    server = SkillMeat(folder, python=find_skillmeat(workshop), workers=2)
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(server.start)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def two_workers(launched: Future[SkillMeat]) -> SkillMeat:
+    """A server of two worker processes, each with a cache of its own."""
+    return launched.result(timeout=120)
 
 
 @pytest.fixture
@@ -241,7 +250,7 @@ class Quiet:
     def _look(self) -> dict[str, object]:
         found = self._tenant.get()
         head = f"smsrc-{found['metadata']['uid']}"
-        kept = self._tenant.cluster.get("configmap", head, "-n", NAMESPACE)
+        kept = self._tenant.cluster.api.get("ConfigMap", head, NAMESPACE)
         writes = [
             one
             for one in self._tenant.backstage.requests()

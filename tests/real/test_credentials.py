@@ -61,7 +61,7 @@ class Scene:
 
     def set_secret(self, tenant: Tenant, secret: str, token: str, *, key: str = "token") -> None:
         """Put a token into a Secret, whatever was in it."""
-        tenant.cluster.kubectl("delete", "secret", secret, "-n", tenant.namespace, "--ignore-not-found")
+        tenant.cluster.api.delete("Secret", secret, tenant.namespace)
         tenant.secret(secret, self.value(secret, token), key=key)
 
     def tenant(self, case: Case) -> Tenant:
@@ -144,7 +144,7 @@ def _break(scene: Scene, stack: ExitStack) -> None:
         assert case.turned is not None
         secret, token = case.turned
         if token is None:
-            tenant.kubectl("delete", "secret", secret)
+            tenant.cluster.api.delete("Secret", secret, tenant.namespace)
         else:
             scene.set_secret(tenant, secret, token, key="other" if case.key_lost else "token")
         # Nobody looks before the next poll in an hour, unless it is asked for.
@@ -199,7 +199,7 @@ def test_a_deletion_waits_for_a_token_that_sees_and_may_delete(scene: Scene) -> 
             tenant.wait_ready()
         for token, tenant in tenants.items():
             scene.set_secret(tenant, "portal", token)
-            tenant.kubectl("delete", "smsrc/main", "--wait=false")
+            tenant.cluster.api.delete("CatalogSource", "main", tenant.namespace)
         for token, tenant in tenants.items():
             found = tenant.wait_ready("False", "Finalizing")
             ready = next(one for one in found["status"]["conditions"] if one["type"] == "Ready")
@@ -208,9 +208,7 @@ def test_a_deletion_waits_for_a_token_that_sees_and_may_delete(scene: Scene) -> 
         for tenant in tenants.values():
             scene.set_secret(tenant, "portal", "good")
         for tenant in tenants.values():
-            eventually(
-                lambda one=tenant: one.cluster.kubectl("get", "smsrc/main", "-n", one.namespace).returncode
-            )
+            eventually(lambda one=tenant: not one.cluster.api.exists("CatalogSource", "main", one.namespace))
             assert tenant.portal() == set()
     finally:
         for tenant in tenants.values():

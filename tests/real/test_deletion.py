@@ -36,11 +36,11 @@ def behind(gate: FaultProxy, tenant: Tenant, secret: str = "portal") -> dict[str
 
 
 def delete(tenant: Tenant, name: str = "main") -> None:
-    tenant.kubectl("delete", f"smsrc/{name}", "--wait=false")
+    tenant.cluster.api.delete("CatalogSource", name, tenant.namespace)
 
 
 def exists(tenant: Tenant, name: str = "main") -> bool:
-    return tenant.cluster.kubectl("get", f"smsrc/{name}", "-n", tenant.namespace).returncode == 0
+    return tenant.cluster.api.exists("CatalogSource", name, tenant.namespace)
 
 
 def wait_gone(tenant: Tenant, name: str = "main", *, within: float = 10.0) -> float:
@@ -58,8 +58,8 @@ def targets(tenant: Tenant) -> set[str]:
 
 def snapshots(tenant: Tenant, uid: str) -> list[str]:
     """Names of the snapshot's ConfigMaps."""
-    names = tenant.cluster.run("get", "configmaps", "-n", NAMESPACE, "-o", "name").split()
-    return [one for one in names if uid in one]
+    names = [one["metadata"]["name"] for one in tenant.cluster.api.list("ConfigMap", NAMESPACE)]
+    return [name for name in names if uid in name]
 
 
 def unregister(tenant: Tenant) -> None:
@@ -79,8 +79,8 @@ def doomed(
         tenant.add_templates(1)
         tenant.apply(tenant.source(backstage=behind(proxy, tenant)))
         tenant.wait_ready()
-        tenant.kubectl("delete", "secret", "portal")
-        installed.run("delete", "namespace", tenant.namespace, "--wait=false")
+        installed.api.delete("Secret", "portal", tenant.namespace)
+        installed.api.delete("Namespace", tenant.namespace)
         yield tenant
         tenant.close()
 
@@ -159,7 +159,7 @@ def test_neither_skillmeat_nor_suspend_stands_in_the_way(tenant: Tenant) -> None
     eventually(lambda: "suspended" in (tenant.condition("Ready", "resting") or {}).get("message", ""))
 
     tenant.proxy.down()
-    tenant.kubectl("delete", "smsrc", "--all", "--wait=false")
+    tenant.cluster.api.delete("CatalogSource", None, tenant.namespace)
     wait_gone(tenant)
     wait_gone(tenant, "resting")
 
@@ -227,8 +227,8 @@ def test_a_restarted_operator_without_the_secret_lets_go_and_says_what_it_leaves
     uid = tenant.wait_ready(name="clean")["metadata"]["uid"]
 
     operator.stop()
-    tenant.kubectl("delete", "secret", "portal")
-    tenant.kubectl("delete", "smsrc", "--all", "--wait=false")
+    tenant.cluster.api.delete("Secret", "portal", tenant.namespace)
+    tenant.cluster.api.delete("CatalogSource", None, tenant.namespace)
     assert exists(tenant)
     operator.start()
     wait_gone(tenant)
@@ -300,7 +300,7 @@ def test_a_policy_that_turns_to_retain_drops_the_finalizer_and_keeps_the_entitie
 
 def test_a_deleted_namespace_whose_secret_went_first_does_not_hang(doomed: Tenant) -> None:
     eventually(
-        lambda: doomed.cluster.kubectl("get", "namespace", doomed.namespace).returncode != 0,
+        lambda: not doomed.cluster.api.exists("Namespace", doomed.namespace),
         within=40,
         what="the namespace is gone",
     )

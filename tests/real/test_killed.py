@@ -82,17 +82,15 @@ def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
 
 def _document_url(tenant: Tenant, operator: OperatorProcess) -> str:
     """Where the document is going to be, before there is a status that tells."""
-    uid = tenant.cluster.get("namespace", "kube-system")["metadata"]["uid"]
+    uid = tenant.cluster.api.get("Namespace", "kube-system")["metadata"]["uid"]
     return f"{operator.documents_url}/catalogs/{uid[:8]}/{tenant.namespace}/main.yaml"
 
 
 def _chunks(tenant: Tenant) -> list[str]:
     uid = tenant.get()["metadata"]["uid"]
     chosen = f"{LABEL}={uid},skillmeat.io/part=chunk"
-    return [
-        one["metadata"]["name"]
-        for one in tenant.cluster.get("configmap", "-n", NAMESPACE, "-l", chosen)["items"]
-    ]
+    found = tenant.cluster.api.list("ConfigMap", NAMESPACE, selector=chosen)
+    return [one["metadata"]["name"] for one in found]
 
 
 def _hashes(tenant: Tenant) -> dict[str, str | None]:

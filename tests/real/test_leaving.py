@@ -14,6 +14,7 @@ import pytest
 from testbed.backstage import Backstage
 from testbed.cluster import Cluster
 from testbed.skillmeat import SkillMeat
+from tests.real.harness.fault_proxy import Fault
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
 from tests.real.harness.views import bundle_ready, counts, verdicts, wait_counts
@@ -32,6 +33,8 @@ class Leaving:
     seconds: dict[str, float]
     waiting: dict[str, tuple[str, str] | None]
     """Ready of the withdrawn bundle right after the step."""
+    approved: Tenant
+    """Another one, whose templates were all lost and their removal approved."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,8 @@ def leaving(
     tenant.wait_ready(reason="Succeeded")
     tenant.wait_ready(reason="Succeeded", name="declared")
     bundle_ready(tenant, "True", "Succeeded", name="undeclared")
-    made = Leaving(tenant, {}, {}, {})
+    approved = Tenant.make(installed, skillmeat, backstage)
+    made = Leaving(tenant, {}, {}, {}, approved)
 
     def step(what: str, gone: str, source: str = "main") -> None:
         began = time.monotonic()
@@ -84,8 +88,22 @@ def leaving(
     tenant.remove("deleted")
     tenant.annotate("skillmeat.io/reconcile-requested-at", "deleted")
     step("deleted", "deleted")
+    _approve_removal(approved)
     yield made
     tenant.close()
+    approved.close()
+
+
+def _approve_removal(tenant: Tenant) -> None:
+    tenant.add_templates(2)
+    tenant.apply(tenant.source())
+    tenant.wait_ready(reason="Succeeded")
+    tenant.proxy.fault = Fault(body=b"[]")
+    tenant.sync()
+    removal = tenant.wait_ready("False", "RemovalHeld")["status"]["removal"]
+    assert set(removal["refs"]) == {tenant.ref("t0"), tenant.ref("t1")}
+    assert tenant.shows("t0", "t1")
+    tenant.annotate("skillmeat.io/approve-removal", removal["id"])
 
 
 def gone(tenant: Tenant, name: str) -> None:
@@ -100,6 +118,16 @@ def test_what_leaves_is_out_of_the_document_at_once_and_out_of_the_portal_with_i
     assert f"-{name}".encode() not in leaving.document[name]
     assert b"-kept" in leaving.document[name]
     gone(leaving.tenant, name)
+
+
+def test_an_approved_removal_leaves_the_portal(leaving: Leaving) -> None:
+    tenant = leaving.approved
+
+    tenant.wait_portal(within=SWEEP)
+
+    found = tenant.wait_ready(reason="NoTemplates")
+    assert found["status"]["entities"]["published"] == 0
+    assert "removal" not in found["status"]
 
 
 def test_a_disabled_template_is_in_no_count(leaving: Leaving) -> None:

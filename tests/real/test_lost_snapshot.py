@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from testbed.backstage import Backstage
+from testbed.cluster import Cluster
+from testbed.skillmeat import SkillMeat
 from testbed.web import call
 from tests.real.harness.fault_proxy import Fault
 from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
@@ -22,8 +24,10 @@ Lose = Callable[[Tenant], None]
 def _delete(tenant: Tenant, part: str | None) -> None:
     uid = tenant.get()["metadata"]["uid"]
     chosen = f"{LABEL}={uid}" + (f",skillmeat.io/part={part}" if part else "")
-    gone = tenant.cluster.run("delete", "configmap", "-n", NAMESPACE, "-l", chosen)
-    assert "deleted" in gone
+    doomed = tenant.cluster.api.list("ConfigMap", NAMESPACE, selector=chosen)
+    assert doomed
+    for one in doomed:
+        tenant.cluster.api.delete("ConfigMap", one["metadata"]["name"], NAMESPACE)
 
 
 def _head(tenant: Tenant) -> None:
@@ -41,8 +45,8 @@ def _both(tenant: Tenant) -> None:
 def _spoilt(tenant: Tenant) -> None:
     """The head is there and says nothing that this version can read."""
     uid = tenant.get()["metadata"]["uid"]
-    patch = json.dumps({"data": {"head.json": '{"version": 999}'}})
-    tenant.cluster.run("patch", "configmap", f"smsrc-{uid}", "-n", NAMESPACE, "--type=merge", "-p", patch)
+    content = {"data": {"head.json": '{"version": 999}'}}
+    tenant.cluster.api.merge("ConfigMap", f"smsrc-{uid}", content, NAMESPACE)
 
 
 LOSSES = [
@@ -53,11 +57,24 @@ LOSSES = [
 ]
 
 
-def _published(tenant: Tenant) -> list[str]:
-    names = tenant.add_templates(4)
+NAMES = ("t0", "t1", "t2", "t3")
+
+
+def _published(tenant: Tenant) -> None:
+    assert tenant.add_templates(4) == list(NAMES)
     tenant.apply(tenant.source())
     tenant.wait_ready(reason="Succeeded")
-    return names
+
+
+@pytest.fixture(scope="module")
+def seeded(
+    installed: Cluster, skillmeat: SkillMeat, backstage: Backstage, operator: OperatorProcess
+) -> Iterator[Tenant]:
+    """Four templates, visible in the portal; each test leaves it so."""
+    tenant = Tenant.make(installed, skillmeat, backstage)
+    _published(tenant)
+    yield tenant
+    tenant.close()
 
 
 def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
@@ -67,15 +84,15 @@ def _refs(tenant: Tenant, *names: str) -> frozenset[str]:
 def _snapshot(tenant: Tenant) -> set[str]:
     """Parts of the snapshot that exist."""
     uid = tenant.get()["metadata"]["uid"]
-    found = tenant.cluster.get("configmap", "-n", NAMESPACE, "-l", f"{LABEL}={uid}")["items"]
+    found = tenant.cluster.api.list("ConfigMap", NAMESPACE, selector=f"{LABEL}={uid}")
     return {one["metadata"]["labels"]["skillmeat.io/part"] for one in found}
 
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_lost_while_the_operator_runs_it_is_written_anew(
-    tenant: Tenant, running_operator: OperatorProcess, lose: Lose
+    seeded: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant)
+    tenant = seeded
     url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
 
@@ -93,14 +110,16 @@ def test_lost_while_the_operator_runs_it_is_written_anew(
 
     assert watch.bodies() == {before}
     assert watch.answers[-1].status == 200
-    assert tenant.shows(*names)
+    assert tenant.shows(*NAMES)
+    tenant.proxy.up()
+    tenant.wait_ready(reason="Succeeded")
 
 
 @pytest.mark.parametrize("lose", LOSSES[1:3])
 def test_lost_while_the_operator_is_stopped_and_skillmeat_is_down_nothing_is_served_and_nothing_leaves(
-    tenant: Tenant, running_operator: OperatorProcess, lose: Lose
+    seeded: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant)
+    tenant = seeded
     url = tenant.document_url(running_operator.documents_url)
     before = call("GET", url).body
     running_operator.stop()
@@ -112,21 +131,21 @@ def test_lost_while_the_operator_is_stopped_and_skillmeat_is_down_nothing_is_ser
         tenant.sync()
         assert call("GET", url).status == 503
         tenant.backstage.catalog.refresh(tenant.get()["status"]["catalog"]["entityRef"])
-        assert tenant.shows(*names)
+        assert tenant.shows(*NAMES)
         tenant.proxy.up()
         tenant.wait_ready(reason="Succeeded")
         eventually(lambda: call("GET", url).status == 200)
 
     assert watch.statuses() <= {None, 503, 200}
     assert watch.bodies() == {before}
-    assert tenant.shows(*names)
+    assert tenant.shows(*NAMES)
 
 
 @pytest.mark.parametrize("lose", LOSSES[1:3])
 def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_stands_in_for_it(
     tenant: Tenant, running_operator: OperatorProcess, lose: Lose
 ) -> None:
-    names = _published(tenant)
+    _published(tenant)
     url = tenant.document_url(running_operator.documents_url)
     running_operator.stop()
     lose(tenant)
@@ -137,9 +156,9 @@ def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_s
         found = tenant.wait_ready("False", "RemovalHeld")
         eventually(lambda: call("GET", url).status == 200)
 
-    assert set(found["status"]["removal"]["refs"]) == _refs(tenant, *names)
-    assert watch.documents() == {_refs(tenant, *names)}
-    assert tenant.shows(*names)
+    assert set(found["status"]["removal"]["refs"]) == _refs(tenant, *NAMES)
+    assert watch.documents() == {_refs(tenant, *NAMES)}
+    assert tenant.shows(*NAMES)
     tenant.annotate("skillmeat.io/approve-removal", found["status"]["removal"]["id"])
     tenant.wait_ready(reason="NoTemplates")
 
@@ -157,7 +176,7 @@ def test_lost_while_the_operator_is_stopped_and_skillmeat_is_empty_the_catalog_s
 def test_lost_during_a_hold_the_hold_goes_on_under_the_same_id(
     tenant: Tenant, running_operator: OperatorProcess, lose: Lose, stopped: bool
 ) -> None:
-    names = _published(tenant)
+    _published(tenant)
     url = tenant.document_url(running_operator.documents_url)
     tenant.proxy.fault = EMPTY
     tenant.sync()
@@ -174,14 +193,14 @@ def test_lost_during_a_hold_the_hold_goes_on_under_the_same_id(
 
     found = tenant.wait_ready("False", "RemovalHeld")
     assert found["status"]["removal"] == removal
-    assert watch.documents() == {_refs(tenant, *names)}
-    assert tenant.shows(*names)
+    assert watch.documents() == {_refs(tenant, *NAMES)}
+    assert tenant.shows(*NAMES)
 
 
 def test_with_neither_snapshot_nor_catalog_nothing_is_published(
     tenant: Tenant, running_operator: OperatorProcess
 ) -> None:
-    names = _published(tenant)
+    _published(tenant)
     url = tenant.document_url(running_operator.documents_url)
     running_operator.stop()
     _both(tenant)
@@ -195,13 +214,13 @@ def test_with_neither_snapshot_nor_catalog_nothing_is_published(
         tenant.sync()
         assert call("GET", url).status == 503
     assert watch.statuses() <= {None, 503}
-    assert tenant.shows(*names)
+    assert tenant.shows(*NAMES)
     running_operator.stop()
     running_operator.backstage_token = token
     running_operator.start()
     tenant.wait_ready("False", "RemovalHeld")
     eventually(lambda: call("GET", url).status == 200)
-    assert tenant.shows(*names)
+    assert tenant.shows(*NAMES)
 
 
 def test_with_a_lost_snapshot_too_nothing_is_published_that_was_not_declared(

@@ -96,5 +96,5 @@ def test_a_document_host_that_the_portal_may_not_read_and_the_line_that_heals_it
     tenant.wait_ready(reason="Succeeded", within=30)
     assert portal.catalog.names(tenant.namespace) == [tenant.ref("t0").partition("/")[2]]
     assert neighbour.get()["metadata"]["resourceVersion"] == before
-    tenant.kubectl("delete", "smsrc/main", "--wait=false")
-    eventually(lambda: tenant.cluster.kubectl("get", "smsrc/main", "-n", tenant.namespace).returncode)
+    tenant.cluster.api.delete("CatalogSource", "main", tenant.namespace)
+    eventually(lambda: not tenant.cluster.api.exists("CatalogSource", "main", tenant.namespace))

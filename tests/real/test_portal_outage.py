@@ -35,10 +35,28 @@ def team(
     tenant.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def portal_proxy(portal: Backstage) -> Iterator[FaultProxy]:
     with FaultProxy(portal.url) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def seeded(
+    installed: Cluster,
+    skillmeat: SkillMeat,
+    portal: Backstage,
+    portal_proxy: FaultProxy,
+    operator: OperatorProcess,
+) -> Iterator[Tenant]:
+    """Two templates in the portal behind ``portal_proxy``, Ready; each test leaves it so."""
+    tenant = Tenant.make(installed, skillmeat, portal)
+    tenant.secret("portal", portal.token)
+    tenant.add_templates(2)
+    tenant.apply(_source(tenant, portal_proxy.url))
+    tenant.wait_ready(reason="Succeeded")
+    yield tenant
+    tenant.close()
 
 
 def _source(tenant: Tenant, url: str, name: str = "main", **spec: object) -> Object:
@@ -105,11 +123,10 @@ def test_a_portal_that_restarts_without_its_memory_is_filled_again_with_no_hand(
     ],
 )
 def test_a_portal_that_answers_nonsense_counts_as_away(
-    team: Tenant, portal_proxy: FaultProxy, operator: OperatorProcess, fault: Fault, said: str
+    seeded: Tenant, portal_proxy: FaultProxy, operator: OperatorProcess, fault: Fault, said: str
 ) -> None:
-    names = team.add_templates(2)
-    team.apply(_source(team, portal_proxy.url))
-    entities = team.wait_ready(reason="Succeeded")["status"]["entities"]
+    team = seeded
+    entities = team.entities()
     before, locations = team.document(operator.documents_url), _targets(team.backstage)
     deleted = len(portal_proxy.requests(method="DELETE"))
 
@@ -126,7 +143,7 @@ def test_a_portal_that_answers_nonsense_counts_as_away(
     assert _catalog_reachable(team)[0] == "True"
     assert len(portal_proxy.requests(method="DELETE")) == deleted
     assert _targets(team.backstage) == locations
-    assert team.shows(*names)
+    assert team.shows("t0", "t1")
 
 
 def test_ready_ends_with_the_grace_period_of_the_portals_outage(

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -51,8 +50,7 @@ def memory(process_id: int) -> dict[str, int]:
 
 def half_written(cluster: Cluster, tenant: Tenant) -> list[str]:
     """What must not be there whenever the operator ends: heads without their chunks, locations nobody will delete."""
-    listed = cluster.get("configmaps", "-n", NAMESPACE)["items"]
-    maps: dict[str, Any] = {one["metadata"]["name"]: one for one in listed}
+    maps = {one["metadata"]["name"]: one for one in cluster.api.list("ConfigMap", NAMESPACE)}
     found = []
     for name, one in maps.items():
         for chunk in json.loads(one.get("data", {}).get("head.json", "{}")).get("chunks", []):
@@ -60,7 +58,7 @@ def half_written(cluster: Cluster, tenant: Tenant) -> list[str]:
             if hashlib.sha256(base64.b64decode(content)).hexdigest() != chunk["sha256"]:
                 found.append(f"{name} names {chunk['name']}, which is not what it says")
     registered = {one["target"] for one in tenant.backstage.catalog.locations()}
-    for source in cluster.get("smsrc", "-n", tenant.namespace)["items"]:
+    for source in cluster.api.list("CatalogSource", tenant.namespace):
         name = source["metadata"]["name"]
         path = f"/{tenant.namespace}/{name}.yaml"
         if any(one.endswith(path) for one in registered) and FINALIZER not in source["metadata"].get(

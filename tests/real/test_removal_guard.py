@@ -1,4 +1,7 @@
-"""SkillMeat lacks much of what it had: nothing leaves the portal until somebody approves, or it is back."""
+"""SkillMeat lacks much of what it had: nothing leaves the portal until somebody approves, or it is back.
+
+That what was approved leaves the portal is shown in ``test_leaving.py``, which waits for the portal's sweep.
+"""
 
 from __future__ import annotations
 
@@ -233,19 +236,3 @@ def test_a_wrong_id_never_approves_and_the_right_one_does_so_once(
     again = _held(ten)
     assert again["id"] != removal["id"]
     assert _document(ten, operator) == _refs(ten, *TEN)
-
-
-def test_an_approved_removal_leaves_the_portal(tenant: Tenant, operator: OperatorProcess) -> None:
-    tenant.add_templates(2)
-    tenant.apply(tenant.source())
-    tenant.wait_ready(reason="Succeeded")
-    tenant.proxy.fault = EMPTY
-    tenant.sync()
-    removal = _held(tenant)
-    assert set(removal["refs"]) == _refs(tenant, "t0", "t1")
-
-    tenant.annotate("skillmeat.io/approve-removal", removal["id"])
-
-    tenant.wait_portal(within=60)
-    found = tenant.wait_ready(reason="NoTemplates")
-    assert found["status"]["entities"]["published"] == 0

@@ -46,7 +46,7 @@ def _request(site: Site, token: str) -> float:
     wanted = site.one("react", "main")
     wanted["metadata"].setdefault("annotations", {})["skillmeat.io/reconcile-requested-at"] = token
     began = time.monotonic()
-    expect(site.cluster.request("PUT", _PATH, wanted), 200, what="An annotation")
+    expect(site.cluster.api.request("PUT", _PATH, wanted), 200, what="An annotation")
     while time.monotonic() - began < LONGEST:
         status: dict[str, Any] = site.one("react", "main").get("status", {})
         if status.get("handledRequests", {}).get("skillmeat") == token:
@@ -65,5 +65,5 @@ def _bare(site: Site, number: int) -> float:
         "kind=template,metadata.annotations.skillmeat.io/managed-by",
         fields=["kind", "metadata.namespace", "metadata.name", "metadata.annotations"],
     )
-    expect(site.cluster.request("PUT", f"{_PATH}/status", wanted), 200, what="A status write")
+    expect(site.cluster.api.request("PUT", f"{_PATH}/status", wanted), 200, what="A status write")
     return time.monotonic() - began

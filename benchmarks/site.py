@@ -18,7 +18,6 @@ from testbed.controlplane import ControlPlane
 from testbed.runs import RunFolder
 from testbed.skillmeat import SkillMeat
 from testbed.up import Parts
-from testbed.web import expect
 from tests.real.harness.fault_proxy import FaultProxy
 from tests.real.harness.operator_process import FAST, NAMESPACE, OperatorProcess
 
@@ -27,7 +26,6 @@ Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[1]
 OPERATOR_USER = f"system:serviceaccount:{NAMESPACE}:skillmeat-operator"
 TEMPLATES = "/api/v1/integrations/idp/templates"
-_API = "/apis/skillmeat.io/v1alpha1"
 
 
 @dataclass(frozen=True)
@@ -65,17 +63,11 @@ class Site:
 
     def sources(self, namespace: str) -> list[Object]:
         """All CatalogSources of a namespace, read without kubectl."""
-        path = f"{_API}/namespaces/{namespace}/catalogsources"
-        items: list[Object] = expect(
-            self.cluster.request("GET", path), 200, what="The list of sources"
-        ).json()["items"]
-        return items
+        return self.cluster.api.list("CatalogSource", namespace)
 
     def one(self, namespace: str, name: str) -> Object:
         """One CatalogSource, read without kubectl."""
-        path = f"{_API}/namespaces/{namespace}/catalogsources/{name}"
-        found: Object = expect(self.cluster.request("GET", path), 200, what="A CatalogSource").json()
-        return found
+        return self.cluster.api.get("CatalogSource", name, namespace)
 
     def wait_all_ready(self, namespace: str, *, within: float, every: float) -> float:
         """Seconds until every CatalogSource of a namespace is Ready.

@@ -16,7 +16,7 @@ from testbed.certificates import Authority, kubeconfig
 from testbed.cluster import Cluster
 from testbed.ports import LOOPBACK, ports
 from testbed.process import Process, plain_environment
-from testbed.web import Answer, answers
+from testbed.web import answers
 
 ADMIN = "testbed-admin"
 """User name of the admin kubeconfig, as the audit log shows it."""
@@ -71,7 +71,7 @@ class ControlPlane(Cluster):
             if self.controller_manager is not None:
                 account = "/api/v1/namespaces/default/serviceaccounts/default"
                 self.controller_manager.start().wait_ready(
-                    lambda: self.request("GET", account).status == 200, timeout=_START_SECONDS
+                    lambda: self.api.request("GET", account).status == 200, timeout=_START_SECONDS
                 )
         except BaseException:
             self.stop()
@@ -106,10 +106,6 @@ class ControlPlane(Cluster):
         self.stop_apiserver()
         self.start_apiserver()
 
-    def request(self, method: str, path: str, body: object | None = None) -> Answer:
-        """One call to the API server as admin, without kubectl; raises ``OSError`` when it is away."""
-        return self.api.request(method, path, body)
-
     def writes(self, *, since: datetime | None = None, user: str | None = None) -> list[audit.Write]:
         """The writes that the API server received, from the audit log.
 
@@ -135,7 +131,7 @@ class ControlPlane(Cluster):
         self.stop()
 
     def _has_namespaces(self) -> bool:
-        return self.request("GET", "/api/v1/namespaces/default").status == 200
+        return self.api.request("GET", "/api/v1/namespaces/default").status == 200
 
     def _write(self, path: Path, certificate: Path, key: Path) -> None:
         user = {

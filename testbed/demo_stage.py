@@ -31,10 +31,9 @@ from testbed.process import Process, plain_environment
 from testbed.programs import DEMO_PROGRAMS, find_control_plane
 from testbed.servers import find_backstage, find_skillmeat
 from testbed.skillmeat import SkillMeat
-from testbed.web import call, expect
+from testbed.web import call
 from testbed.workshop import Workshop
 
-_API = f"/apis/skillmeat.io/v1alpha1/namespaces/{NAMESPACE}"
 _TEMPLATES = "/api/v1/integrations/idp/templates"
 _PORTAL_FILTER = "kind=template,metadata.namespace=skillmeat"
 _LOG_LINES = 8
@@ -174,8 +173,8 @@ class Stage:
         self.check_operator()
         portal = [Template.from_entity(entity) for entity in self.backstage.catalog.templates()]
         return Look(
-            source=self._object("catalogsources", SOURCE),
-            bundle=self._object("templatebundles", BUNDLE),
+            source=self.cluster.api.get("CatalogSource", SOURCE, NAMESPACE),
+            bundle=self.cluster.api.get("TemplateBundle", BUNDLE, NAMESPACE),
             portal={template.name: template for template in portal},
         )
 
@@ -237,11 +236,6 @@ class Stage:
             self.screen.table(header, rows)
         else:
             self.screen.output(empty)
-
-    def _object(self, plural: str, name: str) -> dict[str, Any]:
-        answer = self.cluster.request("GET", f"{_API}/{plural}/{name}")
-        found: dict[str, Any] = expect(answer, 200, what=f"The API server on {plural}/{name}").json()
-        return found
 
     def _operator_is_ready(self) -> bool:
         try:

@@ -14,27 +14,29 @@ gc.set_threshold(100_000, 50, 50)
 
 REAL = Path(__file__).parent / "real"
 LONGEST = (
-    "lost_snapshot",
     "crowd",
+    "lost_snapshot",
     "killed",
     "deletion",
-    "credentials",
     "removal_guard",
-    "entities",
     "content",
-    "restart",
-    "backstage_adapter",
-    "portal_outage",
+    "credentials",
+    "leaving",
     "bundles",
+    "restart",
+    "entities",
     "source_outage",
-    "process",
+    "backstage_adapter",
     "ownership",
-    "requests",
+    "process",
     "portal_configuration",
+    "requests",
+    "portal_outage",
     "bundle_versions",
-    "move_location",
+    "skillmeat_adapter",
+    "ingestion",
 )
-"""Modules on the real parts that take 25 to 110 s each, longest first. Another one need not be listed."""
+"""Modules on the real parts that take 20 to 90 s each, about longest first. Others need not be listed."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

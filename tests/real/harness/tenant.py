@@ -257,12 +257,19 @@ class Tenant:
 
     def wait_portal(self, *names: str, within: float = 20.0) -> None:
         """Wait until the portal shows exactly these templates."""
-        eventually(
-            lambda: self.shows(*names),
-            within=within,
-            every=0.3,  # each look is 7 ms of work for the portal
-            what=f"the portal shows {names}; it has {self.portal()}",
-        )
+        wanted, seen = {self.ref(name) for name in names}, set[str]()
+
+        def look() -> bool:
+            seen.clear()
+            seen.update(self.portal())
+            return seen == wanted
+
+        try:
+            eventually(look, within=within, every=0.3)  # each look is 7 ms of work for the portal
+        except AssertionError:
+            raise AssertionError(
+                f"not within {within:g} s: the portal shows {names}; it has {seen}"
+            ) from None
 
     def document(self, operator_url: str, name: str = "main") -> tuple[int, bytes]:
         """Status and bytes of the document as the portal would read it."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.backstage import Backstage
-from testbed.cluster import Cluster
 from testbed.ports import LOOPBACK, ports
-from testbed.skillmeat import SkillMeat
 from tests.real.harness.fault_proxy import Fault
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
@@ -29,17 +25,6 @@ def _synced(tenant: Tenant, **spec: Any) -> list[str]:
 def _reread(tenant: Tenant) -> None:
     """Let the portal read the document now, as it does every few minutes by itself."""
     tenant.backstage.catalog.refresh(tenant.get()["status"]["catalog"]["entityRef"])
-
-
-@pytest.fixture(scope="module")
-def seeded(
-    installed: Cluster, skillmeat: SkillMeat, backstage: Backstage, operator: OperatorProcess
-) -> Iterator[Tenant]:
-    """A CatalogSource with two templates and a short timeout, Ready; each test leaves it so."""
-    tenant = Tenant.make(installed, skillmeat, backstage)
-    _synced(tenant, timeout="1s")
-    yield tenant
-    tenant.close()
 
 
 def test_document_and_portal_stay_as_they_are_and_ready_serves_the_last_good_state(
@@ -124,8 +109,11 @@ def test_ready_ends_with_the_grace_period_and_the_portal_stays(
         pytest.param(Fault(delay=3.0), "timed out", id="no answer in time"),
     ],
 )
-def test_other_outages_are_told_by_their_kind(seeded: Tenant, fault: Fault, said: str) -> None:
-    tenant = seeded
+def test_other_outages_are_told_by_their_kind(
+    tenant: Tenant, operator: OperatorProcess, fault: Fault, said: str
+) -> None:
+    names = _synced(tenant, timeout="1s")
+
     tenant.proxy.fault = fault
     tenant.sync()
 
@@ -134,7 +122,7 @@ def test_other_outages_are_told_by_their_kind(seeded: Tenant, fault: Fault, said
     assert unreachable is not None
     assert (unreachable["status"], unreachable["reason"]) == ("False", "SourceUnreachable")
     assert said in unreachable["message"]
-    assert tenant.shows("t0", "t1")
+    assert tenant.shows(*names)
     tenant.proxy.fault = None
     tenant.wait_ready(reason="Succeeded")
 
@@ -171,9 +159,9 @@ def test_a_change_of_the_spec_during_an_outage_acts_on_what_was_last_read(
     ],
 )
 def test_a_wrong_url_ends_ready_at_once_and_never_claims_it_for_the_new_generation(
-    seeded: Tenant, operator: OperatorProcess, tmp_path: Path, url: str | None, reason: str
+    tenant: Tenant, operator: OperatorProcess, tmp_path: Path, url: str | None, reason: str
 ) -> None:
-    tenant = seeded
+    names = _synced(tenant)
     wrong = f"http://{LOOPBACK}:{ports.take()}" if url is None else tenant.proxy.url + url
 
     with StatusWatch(tenant.cluster, tmp_path, "smsrc", tenant.namespace, "main") as watch:
@@ -187,8 +175,8 @@ def test_a_wrong_url_ends_ready_at_once_and_never_claims_it_for_the_new_generati
 
     assert told == {("False", reason)}
     status, document = tenant.document(operator.documents_url)
-    assert (status, set(refs_of(document))) == (200, {tenant.ref("t0"), tenant.ref("t1")})
-    assert tenant.shows("t0", "t1")
+    assert (status, set(refs_of(document))) == (200, {tenant.ref(name) for name in names})
+    assert tenant.shows(*names)
     tenant.patch("main", {"source": {"skillmeat": {"url": tenant.proxy.url}}})
     tenant.wait_ready(reason="Succeeded")
 

@@ -9,21 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from skillmeat_operator.api.conditions import ConditionStatus, ConditionType
 from skillmeat_operator.controller.connections import Connections, PortalConnection, SourceConnection
-from skillmeat_operator.controller.memory import Refusal
+from skillmeat_operator.controller.failure_judge import FailureJudge
 from skillmeat_operator.controller.poller import Pollers
 from skillmeat_operator.controller.portals import Portals
 from skillmeat_operator.controller.shared_read import Reading
 from skillmeat_operator.controller.surroundings import SurroundingsReader
 from skillmeat_operator.controller.visit import Visit
-from skillmeat_operator.domain.condition_set import find
-from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
+from skillmeat_operator.domain.failure import FailedError, Side
 from skillmeat_operator.domain.observation import PortalView, TemplateList
 from skillmeat_operator.domain.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
-
-_CONDITION = {Side.SOURCE: ConditionType.SOURCE_REACHABLE, Side.CATALOG: ConditionType.CATALOG_REACHABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +58,8 @@ class Gatherer:
         self._pollers = pollers
         self._portals = portals
         self._working = working
-        self._clock = clock
-        self._now = now
         self._timings = timings
+        self.judge = FailureJudge(clock=clock, now=now, timings=timings)
         self._surroundings = SurroundingsReader(clock=clock)
 
     async def source(self, visit: Visit) -> SourceGathered:
@@ -74,6 +69,7 @@ class Gatherer:
         except FailedError as error:
             self._pollers.unsubscribe(visit.uid)
             return SourceGathered(outcome=self.judge(visit, error.failure, secrets=""))
+        visit.memory.missing.pop(Side.SOURCE, None)
         spec = visit.source.spec
         interval = spec.interval.total_seconds()
         within = min(spec.timeout, spec.interval).total_seconds()
@@ -92,6 +88,7 @@ class Gatherer:
             connection = await self._connections.portal(visit.source)
         except FailedError as error:
             return PortalGathered(outcome=self.judge(visit, error.failure, secrets=""))
+        visit.memory.missing.pop(Side.CATALOG, None)
         reading = await self._portals.view(
             visit.uid, connection, not_before=self._portal_not_before(visit, connection, not_before)
         )
@@ -107,41 +104,6 @@ class Gatherer:
             visit.memory.portal_failed = False
             visit.memory.diagnose_now = True
         return PortalGathered(outcome=SideOutcome(), connection=connection, view=reading.get())
-
-    def judge(self, visit: Visit, failure: Failure, *, secrets: str) -> SideOutcome:
-        """Whether a failure lasts: it needs a person, or was seen twice or for longer than its grace."""
-        match failure.kind:
-            case FailureKind.TRANSIENT:
-                return SideOutcome(failure=failure)
-            case FailureKind.CONFIGURATION:
-                return SideOutcome(failure=failure, stalled=True)
-            case FailureKind.SECRET:
-                condition = find(visit.source.status.conditions, _CONDITION[failure.side])
-                waiting = (
-                    condition is not None
-                    and condition.status is ConditionStatus.FALSE
-                    and condition.reason == failure.reason
-                    and (self._now() - condition.last_transition_time).total_seconds()
-                    >= self._timings.secret_grace
-                )
-                return SideOutcome(failure=failure, stalled=waiting)
-            case FailureKind.CREDENTIAL:
-                return SideOutcome(failure=failure, stalled=self._refused_twice(visit, failure, secrets))
-
-    def _refused_twice(self, visit: Visit, failure: Failure, secrets: str) -> bool:
-        now = self._clock()
-        refusal = visit.memory.refusals.get(failure.side)
-        if refusal is None or refusal.secrets != secrets:
-            visit.memory.refusals[failure.side] = Refusal(secrets=secrets, first=now)
-            stalled = find(visit.source.status.conditions, ConditionType.STALLED)
-            # After a restart of the operator: it was seen twice before, and nothing says that it got better.
-            return (
-                refusal is None
-                and stalled is not None
-                and stalled.reason == failure.reason
-                and stalled.observed_generation == visit.source.generation
-            )
-        return now - refusal.first >= self._timings.credential_recheck
 
     def _source_not_before(self, visit: Visit, connection: SourceConnection) -> float:
         """The moment (monotonic seconds) at which the reading used by this visit must have begun."""

@@ -24,6 +24,17 @@ class Refusal:
     first: float
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A Secret, ConfigMap or key that is not there."""
+
+    reason: str
+    generation: int
+    """Of the CatalogSource that asks for it: another spec has a grace of its own."""
+    first: float
+    """Monotonic seconds."""
+
+
 @dataclass(slots=True)
 class LastDiagnosis:
     """The last look into missing entities."""
@@ -44,6 +55,7 @@ class SourceMemory:
     requests_seen: dict[str, float] = field(default_factory=dict)
     """When each pending request's token was first seen."""
     refusals: dict[Side, Refusal] = field(default_factory=dict)
+    missing: dict[Side, Missing] = field(default_factory=dict)
 
     settled_serial: int | None = None
     """Serial of the reading that ``elements_digest`` comes from."""

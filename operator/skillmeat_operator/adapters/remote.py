@@ -52,14 +52,28 @@ class Remote:
         return f"{self.product} at {self.label}"
 
     def failed(
-        self, kind: FailureKind, reason: Reason, message: str, *, retry_after: float | None = None
+        self,
+        kind: FailureKind,
+        reason: Reason,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        whole_server: bool = False,
     ) -> FailedError:
         """A failure of this side."""
-        return FailedError(Failure(self.side, kind, reason, message, retry_after))
+        return FailedError(Failure(self.side, kind, reason, message, retry_after, whole_server))
 
-    def not_reachable(self, message: str, *, retry_after: float | None = None) -> FailedError:
+    def not_reachable(
+        self, message: str, *, retry_after: float | None = None, whole_server: bool = False
+    ) -> FailedError:
         """A failure that goes by itself once the side is there again."""
-        return self.failed(FailureKind.TRANSIENT, self.unreachable, message, retry_after=retry_after)
+        return self.failed(
+            FailureKind.TRANSIENT,
+            self.unreachable,
+            message,
+            retry_after=retry_after,
+            whole_server=whole_server,
+        )
 
     def invalid(self, what: str) -> FailedError:
         """An answer that is not what was asked for."""
@@ -73,7 +87,7 @@ class Remote:
             return self.invalid(_ANSWERS[problem])
         if problem in _CONNECTIONS:
             message = _CONNECTIONS[problem].format(self=self)
-            return self.not_reachable(message)
+            return self.not_reachable(message, whole_server=problem in _WHOLE_SERVER)
         kind, reason, message = self._refusals(problem, error.detail)
         return self.failed(kind, reason, message)
 
@@ -101,6 +115,7 @@ _ANSWERS = {
     CallProblem.TOO_LARGE: "more than 32 MiB",
     CallProblem.MALFORMED: "something that is not HTTP as it was asked for",
 }
+_WHOLE_SERVER = frozenset({CallProblem.CONNECTION_REFUSED, CallProblem.TIMED_OUT})
 _CONNECTIONS = {
     CallProblem.NAME_NOT_RESOLVED: (
         "{self} is not known by name: check {self.url_field} and the cluster's DNS."

@@ -53,7 +53,7 @@ def refusal(source: Remote, answer: Answer, *, has_bearer: bool, what: str) -> F
         return source.failed(kind, reason, message.format(source=source, what=what))
     if status == 429 or status in _LATER or status >= 500:
         message = _unavailable(source, status, has_bearer=has_bearer)
-        return source.not_reachable(message, retry_after=answer.retry_after)
+        return source.not_reachable(message, retry_after=answer.retry_after, whole_server=status == 429)
     return source.invalid("a redirect, which is not followed" if status in _REDIRECTS else f"HTTP {status}")
 
 

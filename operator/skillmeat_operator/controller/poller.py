@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from skillmeat_operator.controller.backoff import Backoff
+from skillmeat_operator.controller.server_backoff import ServerBackoff, address_of
 from skillmeat_operator.controller.shared_read import Reading, SharedReader
 from skillmeat_operator.domain.failure import FailureKind
 from skillmeat_operator.domain.observation import TemplateList
@@ -25,6 +26,9 @@ JITTER = 0.1
 """Share of the interval by which polls are moved, and over which visits after an unchanged observation are
 spread.
 """
+
+FIRST_TRIES = 1.0
+"""Seconds over which the pollers of a server that was left alone read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,16 @@ class PollKey:
 class _Poll:
     reader: SharedReader[TemplateList]
     backoff: Backoff
+    server: ServerBackoff
+    address: str
+    """Of the server."""
     intervals: dict[str, float] = field(default_factory=dict)
     due: float = 0.0
     digest: str | None = None
     taken_in: Reading[TemplateList] | None = None
     retry_after_until: float = 0.0
+    waits_for_server: bool = False
+    """It would read sooner if the server were there."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -76,6 +85,8 @@ class Pollers:
         self._timings = timings
         self._polls: dict[PollKey, _Poll] = {}
         self._key_of: dict[str, PollKey] = {}
+        self._servers: dict[str, ServerBackoff] = {}
+        """By address; also of servers that nobody polls at the moment and that are left alone."""
 
     def subscribe(
         self, uid: str, key: PollKey, *, interval: float, read: Callable[[], Awaitable[TemplateList]]
@@ -86,7 +97,13 @@ class Pollers:
         poll = self._polls.get(key)
         if poll is None:
             backoff = Backoff(timings=self._timings, uniform=self._uniform)
-            poll = _Poll(reader=SharedReader(read, clock=self._clock), backoff=backoff)
+            address = address_of(key.url)
+            poll = _Poll(
+                reader=SharedReader(read, clock=self._clock),
+                backoff=backoff,
+                server=self._server(address),
+                address=address,
+            )
             poll.due = self._clock() + interval
             self._polls[key] = poll
             poll.task = asyncio.create_task(self._run(poll), name=f"poll-{key.url}")
@@ -108,6 +125,12 @@ class Pollers:
             del self._polls[key]
             if poll.task is not None:
                 poll.task.cancel()
+            used = {one.address for one in self._polls.values()}
+            self._servers = {
+                address: server
+                for address, server in self._servers.items()
+                if address in used or server.until > self._clock()
+            }
 
     def latest(self, uid: str) -> Reading[TemplateList] | None:
         """The last finished reading of the poller that a CatalogSource shares."""
@@ -117,7 +140,7 @@ class Pollers:
     def retry_delay(self, uid: str) -> float:
         """Seconds until the poller of a CatalogSource reads next."""
         poll = self._poll_of(uid)
-        return max(0.0, poll.due - self._clock()) if poll is not None else 0.0
+        return max(0.0, max(poll.due, poll.server.until) - self._clock()) if poll is not None else 0.0
 
     async def read(self, uid: str, *, not_before: float) -> Reading[TemplateList]:
         """A reading that began at ``not_before`` or later, made now if there is none.
@@ -129,7 +152,8 @@ class Pollers:
         if poll is None:
             raise RuntimeError("a CatalogSource subscribes before it reads")
         latest = poll.reader.latest
-        if latest is not None and latest.failure is not None and self._clock() < poll.retry_after_until:
+        asked_until = max(poll.retry_after_until, poll.server.asked_until)
+        if latest is not None and latest.failure is not None and self._clock() < asked_until:
             return latest
         reading = await poll.reader.get(not_before=not_before)
         self._take_in(poll, reading, asker=uid)
@@ -150,6 +174,9 @@ class Pollers:
 
     async def _run(self, poll: _Poll) -> None:
         while True:
+            if poll.due < poll.server.until:
+                poll.waits_for_server = True
+                poll.due = poll.server.until + self._uniform(0.0, FIRST_TRIES / 2)
             delay = poll.due - self._clock()
             if delay > 0:
                 poll.wake.clear()
@@ -175,8 +202,13 @@ class Pollers:
         if reading is poll.taken_in:
             return
         before, poll.taken_in = poll.taken_in, reading
+        poll.waits_for_server = False
         interval = min(poll.intervals.values(), default=self._timings.backoff_longest)
         failure = reading.failure
+        if failure is not None and failure.whole_server:
+            poll.server.failed(reading.began, retry_after=failure.retry_after)
+        elif poll.server.answered():
+            self._read_again(poll)
         if failure is None:
             value = reading.get()
             recovered = poll.backoff.failures > 0
@@ -191,6 +223,11 @@ class Pollers:
             if failure.kind is FailureKind.TRANSIENT:
                 delay = poll.backoff.next(at_least=failure.retry_after)
                 poll.due = self._clock() + delay
+                if failure.whole_server:
+                    # After those that were well: one that alone times out delays nobody for long.
+                    poll.waits_for_server = True
+                    later = self._uniform(FIRST_TRIES / 2, FIRST_TRIES)
+                    poll.due = max(poll.due, poll.server.until + later)
                 if failure.retry_after is not None:
                     poll.retry_after_until = self._clock() + failure.retry_after
             else:
@@ -201,3 +238,19 @@ class Pollers:
         for uid in poll.intervals:
             if uid != asker:
                 self._notify(uid, self._uniform(0.0, spread) if spread else 0.0)
+
+    def _server(self, address: str) -> ServerBackoff:
+        found = self._servers.get(address)
+        if found is None:
+            found = ServerBackoff(timings=self._timings, uniform=self._uniform, clock=self._clock)
+            self._servers[address] = found
+        return found
+
+    def _read_again(self, first: _Poll) -> None:
+        """The server is back: whoever could not reach it need not wait for the end of a long backoff."""
+        for poll in self._polls.values():
+            if poll is first or poll.server is not first.server:
+                continue
+            if poll.waits_for_server:
+                poll.due = min(poll.due, self._clock() + self._uniform(0.0, FIRST_TRIES))
+                poll.wake.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from skillmeat_operator.api.conditions import Reason
@@ -43,6 +43,8 @@ class Failure:
     message: str
     retry_after: float | None = None
     """Seconds the remote side asked us to wait, if it did."""
+    whole_server: bool = field(default=False, compare=False)
+    """It meets everybody who calls this address: refused, timed out, or HTTP 429."""
 
 
 class FailedError(Exception):

@@ -88,6 +88,7 @@ async def test_a_recorded_refusal(
     assert says in failure.message
     assert "skillmeat.example.com" in failure.message
     assert failure.retry_after == (10.0 if name == "rate-limited-429" else None)
+    assert failure.whole_server is (name == "rate-limited-429")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,7 @@ async def test_an_unreachable_server_by_class(wire_to: WireTo, error: Exception,
     failure = caught.value.failure
     assert (failure.kind, failure.reason) == (TRANSIENT, LATER)
     assert "SkillMeat at skillmeat.example.com" in failure.message
+    assert failure.whole_server is (says.startswith("refused the connection") or says == "timed out")
 
 
 @pytest.mark.parametrize(

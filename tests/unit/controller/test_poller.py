@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import pytest
@@ -206,6 +207,104 @@ async def test_retry_after_is_honoured_also_when_somebody_asks() -> None:
     world.server.answer = listing()
     await asyncio.sleep(2)
     assert world.times == [0, 100]
+    await world.pollers.stop()
+
+
+REFUSED = failure(whole_server=True)
+ELSEWHERE = PollKey(url="http://another.example/skillmeat", platform=None, credentials=("c",))
+
+
+@virtual
+async def test_twenty_pollers_try_a_server_that_is_away_like_a_few() -> None:
+    world = World(uniform=Random(1).uniform)
+    world.server.answer = REFUSED
+    for number in range(20):
+        key = PollKey(url=KEY.url, platform=None, credentials=(str(number),))
+        world.subscribe(f"s{number}", interval=10.0, key=key)
+        await world.read(f"s{number}")
+    world.server.began.clear()
+    await asyncio.sleep(1000)
+    # Each by itself would try some ten times.
+    assert 5 <= len(world.times) <= 20
+    await world.pollers.stop()
+
+
+@virtual
+async def test_who_is_due_while_the_server_is_away_waits_and_is_the_next_to_try() -> None:
+    world = World(uniform=highest)
+    world.subscribe("well", interval=60.0, key=OTHER)
+    await world.read("well")
+    world.server.answer = REFUSED
+    world.subscribe("new", interval=60.0)
+    await world.read("new")
+    await asyncio.sleep(77)
+    assert world.times == [0, 0, 6, 17, 38], "the other one was due at 66"
+    await asyncio.sleep(70)
+    assert world.times[5:] == [78.5], "and tries as soon as the server is not left alone any more"
+    await world.pollers.stop()
+
+
+@virtual
+async def test_once_one_is_answered_the_others_try_within_a_second() -> None:
+    world = World(uniform=highest)
+    world.server.answer = REFUSED
+    world.subscribe("a", interval=3600.0)
+    world.subscribe("b", interval=3600.0, key=OTHER)
+    await asyncio.gather(world.read("a"), world.read("b"))
+    await asyncio.sleep(300)
+    world.server.began.clear()
+    world.server.answer = listing()
+    await world.read("a")
+    asked = clock()
+    await asyncio.sleep(2)
+    assert world.server.began == [asked, asked + 1.0]
+    await world.pollers.stop()
+
+
+@virtual
+async def test_another_server_is_not_concerned() -> None:
+    world = World(uniform=highest)
+    world.server.answer = REFUSED
+    world.subscribe("a", interval=3600.0)
+    world.subscribe("b", interval=10.0, key=ELSEWHERE)
+    await world.read("a")
+    world.server.answer = listing()
+    await world.read("b")
+    await asyncio.sleep(1)
+    assert world.pollers.retry_delay("b") == 10.0
+    assert world.pollers.retry_delay("a") == pytest.approx(5.0)
+    await world.pollers.stop()
+
+
+@virtual
+async def test_what_a_server_asked_for_outlives_a_change_of_the_credential() -> None:
+    world = World(uniform=highest)
+    world.server.answer = failure(retry_after=100.0, whole_server=True)
+    world.subscribe("a", interval=10.0)
+    await world.read("a")
+    world.subscribe("a", interval=10.0, key=OTHER)
+    await asyncio.sleep(99)
+    assert world.times == [0]
+    await asyncio.sleep(3)
+    assert len(world.times) == 2
+    await world.pollers.stop()
+
+
+@virtual
+async def test_an_answer_to_another_does_not_shorten_what_the_server_asked_for() -> None:
+    world = World(uniform=highest)
+    world.subscribe("well", interval=3600.0, key=OTHER)
+    await world.read("well")
+    world.server.answer = failure(retry_after=100.0, whole_server=True)
+    world.subscribe("a", interval=10.0)
+    await world.read("a")
+    world.server.answer = listing()
+    await world.read("well")
+    world.server.began.clear()
+    await asyncio.sleep(99)
+    assert world.times == []
+    await asyncio.sleep(3)
+    assert len(world.times) == 1
     await world.pollers.stop()
 
 

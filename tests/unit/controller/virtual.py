@@ -74,9 +74,17 @@ def failure(
     side: Side = Side.SOURCE,
     retry_after: float | None = None,
     reason: Reason = Reason.SOURCE_UNREACHABLE,
+    whole_server: bool = False,
 ) -> Failure:
     """A failure of a remote side."""
-    return Failure(side=side, kind=kind, reason=reason, message="it fails", retry_after=retry_after)
+    return Failure(
+        side=side,
+        kind=kind,
+        reason=reason,
+        message="it fails",
+        retry_after=retry_after,
+        whole_server=whole_server,
+    )
 
 
 @dataclass

@@ -1,0 +1,50 @@
+"""The backoff that all pollers of one server share (design, section 4): what keeps one from it keeps all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from skillmeat_operator.controller.backoff import Backoff
+from skillmeat_operator.domain.timings import Timings
+
+
+class ServerBackoff:
+    """How long a server is left alone that refused connections, timed out or asked for it (HTTP 429)."""
+
+    def __init__(
+        self,
+        *,
+        timings: Timings,
+        uniform: Callable[[float, float], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._backoff = Backoff(timings=timings, uniform=uniform)
+        self._clock = clock
+        self.until = 0.0
+        """No poller reads by itself before this moment (monotonic seconds)."""
+        self.asked_until = 0.0
+        """The server asked not to be called before this moment, by whomever (``Retry-After``)."""
+
+    def failed(self, began: float, *, retry_after: float | None) -> None:
+        """A reading that began at that moment met it."""
+        now = self._clock()
+        if began >= self.until:
+            # One outage counts once, however many readings were under way or asked for meanwhile.
+            self.until = now + self._backoff.next()
+        if retry_after is not None:
+            self.asked_until = max(self.asked_until, now + retry_after)
+            self.until = max(self.until, self.asked_until)
+
+    def answered(self) -> bool:
+        """It answered, whatever; returns whether it was away before. What it asked for stands."""
+        was_away = self._backoff.failures > 0
+        self._backoff.reset()
+        self.until = self.asked_until if self.asked_until > self._clock() else 0.0
+        return was_away
+
+
+def address_of(url: str) -> str:
+    """Scheme, host and port of a canonical URL: what pollers have in common that share a server."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -51,28 +51,16 @@ class Remote:
     def __str__(self) -> str:
         return f"{self.product} at {self.label}"
 
-    def failed(
-        self,
-        kind: FailureKind,
-        reason: Reason,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        whole_server: bool = False,
-    ) -> FailedError:
+    def failed(self, kind: FailureKind, reason: Reason, message: str) -> FailedError:
         """A failure of this side."""
-        return FailedError(Failure(self.side, kind, reason, message, retry_after, whole_server))
+        return FailedError(Failure(self.side, kind, reason, message))
 
     def not_reachable(
         self, message: str, *, retry_after: float | None = None, whole_server: bool = False
     ) -> FailedError:
-        """A failure that goes by itself once the side is there again."""
-        return self.failed(
-            FailureKind.TRANSIENT,
-            self.unreachable,
-            message,
-            retry_after=retry_after,
-            whole_server=whole_server,
+        """A failure that goes by itself once the side is there again; for the rest see :class:`Failure`."""
+        return FailedError(
+            Failure(self.side, FailureKind.TRANSIENT, self.unreachable, message, retry_after, whole_server)
         )
 
     def invalid(self, what: str) -> FailedError:

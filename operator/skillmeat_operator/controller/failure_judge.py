@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from skillmeat_operator.api.conditions import Condition, ConditionStatus, ConditionType
+from skillmeat_operator.api.conditions import ConditionStatus, ConditionType
 from skillmeat_operator.controller.memory import Missing, Refusal
 from skillmeat_operator.controller.visit import Visit
 from skillmeat_operator.domain.condition_set import find
-from skillmeat_operator.domain.failure import Failure, FailureKind, Side
+from skillmeat_operator.domain.failure import Failure, FailureKind
 from skillmeat_operator.domain.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
-
-_CONDITION = {Side.SOURCE: ConditionType.SOURCE_REACHABLE, Side.CATALOG: ConditionType.CATALOG_REACHABLE}
 
 
 class FailureJudge:
@@ -43,20 +41,21 @@ class FailureJudge:
         missing = visit.memory.missing.get(failure.side)
         generation = visit.source.generation
         if missing is None or (missing.reason, missing.generation) != (failure.reason, generation):
-            told = find(visit.source.status.conditions, _CONDITION[failure.side])
-            before = self._told_for(told, visit, failure) if missing is None else 0.0
+            before = self._told_for(visit, failure) if missing is None else 0.0
             missing = Missing(reason=failure.reason, generation=generation, first=now - before)
             visit.memory.missing[failure.side] = missing
         return now - missing.first
 
-    def _told_for(self, told: Condition | None, visit: Visit, failure: Failure) -> float:
+    def _told_for(self, visit: Visit, failure: Failure) -> float:
         """Seconds for which status has told of it: the operator was restarted meanwhile."""
-        same = (
-            told is not None
-            and told.status is ConditionStatus.FALSE
-            and (told.reason, told.observed_generation) == (failure.reason, visit.source.generation)
-        )
-        return (self._now() - told.last_transition_time).total_seconds() if told is not None and same else 0.0
+        told = find(visit.source.status.conditions, failure.side.condition)
+        if (
+            told is None
+            or told.status is not ConditionStatus.FALSE
+            or (told.reason, told.observed_generation) != (failure.reason, visit.source.generation)
+        ):
+            return 0.0
+        return (self._now() - told.last_transition_time).total_seconds()
 
     def _refused_twice(self, visit: Visit, failure: Failure, secrets: str) -> bool:
         now = self._clock()

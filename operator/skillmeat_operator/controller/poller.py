@@ -13,8 +13,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from skillmeat_operator.adapters.hosts import Host
 from skillmeat_operator.controller.backoff import Backoff
-from skillmeat_operator.controller.server_backoff import ServerBackoff, address_of
+from skillmeat_operator.controller.server_backoff import ServerBackoff
 from skillmeat_operator.controller.shared_read import Reading, SharedReader
 from skillmeat_operator.domain.failure import FailureKind
 from skillmeat_operator.domain.observation import TemplateList
@@ -47,8 +48,6 @@ class _Poll:
     reader: SharedReader[TemplateList]
     backoff: Backoff
     server: ServerBackoff
-    address: str
-    """Of the server."""
     intervals: dict[str, float] = field(default_factory=dict)
     due: float = 0.0
     digest: str | None = None
@@ -85,8 +84,8 @@ class Pollers:
         self._timings = timings
         self._polls: dict[PollKey, _Poll] = {}
         self._key_of: dict[str, PollKey] = {}
-        self._servers: dict[str, ServerBackoff] = {}
-        """By address; also of servers that nobody polls at the moment and that are left alone."""
+        self._servers: dict[Host, ServerBackoff] = {}
+        """Also of servers that nobody polls at the moment and that are left alone."""
 
     def subscribe(
         self, uid: str, key: PollKey, *, interval: float, read: Callable[[], Awaitable[TemplateList]]
@@ -97,13 +96,8 @@ class Pollers:
         poll = self._polls.get(key)
         if poll is None:
             backoff = Backoff(timings=self._timings, uniform=self._uniform)
-            address = address_of(key.url)
-            poll = _Poll(
-                reader=SharedReader(read, clock=self._clock),
-                backoff=backoff,
-                server=self._server(address),
-                address=address,
-            )
+            reader = SharedReader(read, clock=self._clock)
+            poll = _Poll(reader=reader, backoff=backoff, server=self._server(Host.of(key.url)))
             poll.due = self._clock() + interval
             self._polls[key] = poll
             poll.task = asyncio.create_task(self._run(poll), name=f"poll-{key.url}")
@@ -125,11 +119,11 @@ class Pollers:
             del self._polls[key]
             if poll.task is not None:
                 poll.task.cancel()
-            used = {one.address for one in self._polls.values()}
+            used = {one.server for one in self._polls.values()}
             self._servers = {
-                address: server
-                for address, server in self._servers.items()
-                if address in used or server.until > self._clock()
+                host: server
+                for host, server in self._servers.items()
+                if server in used or server.until > self._clock()
             }
 
     def latest(self, uid: str) -> Reading[TemplateList] | None:
@@ -205,11 +199,9 @@ class Pollers:
         poll.waits_for_server = False
         interval = min(poll.intervals.values(), default=self._timings.backoff_longest)
         failure = reading.failure
-        if failure is not None and failure.whole_server:
-            poll.server.failed(reading.began, retry_after=failure.retry_after)
-        elif poll.server.answered():
-            self._read_again(poll)
         if failure is None:
+            if poll.server.answered():
+                self._read_again(poll.server)
             value = reading.get()
             recovered = poll.backoff.failures > 0
             changed = value.digest != poll.digest or recovered
@@ -224,11 +216,12 @@ class Pollers:
                 delay = poll.backoff.next(at_least=failure.retry_after)
                 poll.due = self._clock() + delay
                 if failure.whole_server:
+                    poll.server.failed(reading.began, retry_after=failure.retry_after)
                     # After those that were well: one that alone times out delays nobody for long.
                     poll.waits_for_server = True
                     later = self._uniform(FIRST_TRIES / 2, FIRST_TRIES)
                     poll.due = max(poll.due, poll.server.until + later)
-                if failure.retry_after is not None:
+                elif failure.retry_after is not None:
                     poll.retry_after_until = self._clock() + failure.retry_after
             else:
                 poll.backoff.next()
@@ -239,18 +232,16 @@ class Pollers:
             if uid != asker:
                 self._notify(uid, self._uniform(0.0, spread) if spread else 0.0)
 
-    def _server(self, address: str) -> ServerBackoff:
-        found = self._servers.get(address)
+    def _server(self, host: Host) -> ServerBackoff:
+        found = self._servers.get(host)
         if found is None:
             found = ServerBackoff(timings=self._timings, uniform=self._uniform, clock=self._clock)
-            self._servers[address] = found
+            self._servers[host] = found
         return found
 
-    def _read_again(self, first: _Poll) -> None:
-        """The server is back: whoever could not reach it need not wait for the end of a long backoff."""
+    def _read_again(self, server: ServerBackoff) -> None:
+        """A server is back: whoever could not reach it need not wait for the end of a long backoff."""
         for poll in self._polls.values():
-            if poll is first or poll.server is not first.server:
-                continue
-            if poll.waits_for_server:
+            if poll.server is server and poll.waits_for_server:
                 poll.due = min(poll.due, self._clock() + self._uniform(0.0, FIRST_TRIES))
                 poll.wake.set()

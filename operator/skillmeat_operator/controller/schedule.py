@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from skillmeat_operator.api.conditions import ConditionStatus, ConditionType
+from skillmeat_operator.api.conditions import ConditionStatus
 from skillmeat_operator.controller.backoff import Backoff
 from skillmeat_operator.controller.poller import JITTER, Pollers
 from skillmeat_operator.controller.portals import Portals
@@ -124,8 +124,7 @@ class Scheduler:
 
     def _at_end_of_grace(self, visit: Visit, which: Side) -> None:
         """Ready becomes False when the grace is over, also if nothing else happens at that moment."""
-        kind = ConditionType.SOURCE_REACHABLE if which is Side.SOURCE else ConditionType.CATALOG_REACHABLE
-        condition = find(visit.source.status.conditions, kind)
+        condition = find(visit.source.status.conditions, which.condition)
         grace = visit.source.spec.outage_grace_period.total_seconds()
         if condition is None or condition.status is not ConditionStatus.FALSE:
             self._add(visit.uid, grace + 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from skillmeat_operator.controller.backoff import Backoff
 from skillmeat_operator.domain.timings import Timings
@@ -37,14 +36,12 @@ class ServerBackoff:
             self.until = max(self.until, self.asked_until)
 
     def answered(self) -> bool:
-        """It answered, whatever; returns whether it was away before. What it asked for stands."""
+        """It gave what it was asked for; returns whether it was away before.
+
+        A time that it asked for stands. Failures do not come here: some are our own refusals, which say
+        nothing of the server.
+        """
         was_away = self._backoff.failures > 0
         self._backoff.reset()
         self.until = self.asked_until if self.asked_until > self._clock() else 0.0
         return was_away
-
-
-def address_of(url: str) -> str:
-    """Scheme, host and port of a canonical URL: what pollers have in common that share a server."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.conditions import ConditionType, Reason
 
 
 class FailureKind(StrEnum):
@@ -28,6 +28,11 @@ class Side(StrEnum):
     SOURCE = "source"
     CATALOG = "catalog"
 
+    @property
+    def condition(self) -> ConditionType:
+        """The condition that tells whether this side is reached."""
+        return ConditionType.SOURCE_REACHABLE if self is Side.SOURCE else ConditionType.CATALOG_REACHABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -43,7 +48,7 @@ class Failure:
     message: str
     retry_after: float | None = None
     """Seconds the remote side asked us to wait, if it did."""
-    whole_server: bool = field(default=False, compare=False)
+    whole_server: bool = False
     """It meets everybody who calls this address: refused, timed out, or HTTP 429."""
 
 

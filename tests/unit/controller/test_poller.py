@@ -44,6 +44,14 @@ class World:
         for uid in uids:
             self.pollers.subscribe(uid, key, interval=interval, read=self.server.read)
 
+    async def first_read(
+        self, uid: str, answer: object, *, interval: float = 3600.0, key: PollKey = KEY
+    ) -> None:
+        """Subscribe one, and have its first reading answered so."""
+        self.server.answer = answer
+        self.subscribe(uid, interval=interval, key=key)
+        await self.read(uid)
+
     async def read(self, uid: str = "a", **more: Any) -> Any:
         return await self.pollers.read(uid, not_before=more.get("not_before", clock()))
 
@@ -217,11 +225,9 @@ ELSEWHERE = PollKey(url="http://another.example/skillmeat", platform=None, crede
 @virtual
 async def test_twenty_pollers_try_a_server_that_is_away_like_a_few() -> None:
     world = World(uniform=Random(1).uniform)
-    world.server.answer = REFUSED
     for number in range(20):
         key = PollKey(url=KEY.url, platform=None, credentials=(str(number),))
-        world.subscribe(f"s{number}", interval=10.0, key=key)
-        await world.read(f"s{number}")
+        await world.first_read(f"s{number}", REFUSED, interval=10.0, key=key)
     world.server.began.clear()
     await asyncio.sleep(1000)
     # Each by itself would try some ten times.
@@ -232,11 +238,8 @@ async def test_twenty_pollers_try_a_server_that_is_away_like_a_few() -> None:
 @virtual
 async def test_who_is_due_while_the_server_is_away_waits_and_is_the_next_to_try() -> None:
     world = World(uniform=highest)
-    world.subscribe("well", interval=60.0, key=OTHER)
-    await world.read("well")
-    world.server.answer = REFUSED
-    world.subscribe("new", interval=60.0)
-    await world.read("new")
+    await world.first_read("well", listing(), interval=60.0, key=OTHER)
+    await world.first_read("new", REFUSED, interval=60.0)
     await asyncio.sleep(77)
     assert world.times == [0, 0, 6, 17, 38], "the other one was due at 66"
     await asyncio.sleep(70)
@@ -247,10 +250,8 @@ async def test_who_is_due_while_the_server_is_away_waits_and_is_the_next_to_try(
 @virtual
 async def test_once_one_is_answered_the_others_try_within_a_second() -> None:
     world = World(uniform=highest)
-    world.server.answer = REFUSED
-    world.subscribe("a", interval=3600.0)
-    world.subscribe("b", interval=3600.0, key=OTHER)
-    await asyncio.gather(world.read("a"), world.read("b"))
+    await world.first_read("a", REFUSED)
+    await world.first_read("b", REFUSED, key=OTHER)
     await asyncio.sleep(300)
     world.server.began.clear()
     world.server.answer = listing()
@@ -264,14 +265,22 @@ async def test_once_one_is_answered_the_others_try_within_a_second() -> None:
 @virtual
 async def test_another_server_is_not_concerned() -> None:
     world = World(uniform=highest)
-    world.server.answer = REFUSED
-    world.subscribe("a", interval=3600.0)
-    world.subscribe("b", interval=10.0, key=ELSEWHERE)
-    await world.read("a")
-    world.server.answer = listing()
-    await world.read("b")
+    await world.first_read("a", REFUSED)
+    await world.first_read("b", listing(), interval=10.0, key=ELSEWHERE)
     await asyncio.sleep(1)
     assert world.pollers.retry_delay("b") == 10.0
+    assert world.pollers.retry_delay("a") == pytest.approx(5.0)
+    await world.pollers.stop()
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CREDENTIAL, FailureKind.CONFIGURATION, FailureKind.TRANSIENT])
+@virtual
+async def test_another_failure_does_not_say_that_the_server_is_back(kind: FailureKind) -> None:
+    """It may be a refusal of ours: a host that is not allowed, a token that is none."""
+    world = World(uniform=highest)
+    await world.first_read("a", REFUSED)
+    await world.first_read("b", failure(kind), key=OTHER)
+    await asyncio.sleep(1)
     assert world.pollers.retry_delay("a") == pytest.approx(5.0)
     await world.pollers.stop()
 
@@ -279,9 +288,7 @@ async def test_another_server_is_not_concerned() -> None:
 @virtual
 async def test_what_a_server_asked_for_outlives_a_change_of_the_credential() -> None:
     world = World(uniform=highest)
-    world.server.answer = failure(retry_after=100.0, whole_server=True)
-    world.subscribe("a", interval=10.0)
-    await world.read("a")
+    await world.first_read("a", failure(retry_after=100.0, whole_server=True), interval=10.0)
     world.subscribe("a", interval=10.0, key=OTHER)
     await asyncio.sleep(99)
     assert world.times == [0]
@@ -293,11 +300,8 @@ async def test_what_a_server_asked_for_outlives_a_change_of_the_credential() -> 
 @virtual
 async def test_an_answer_to_another_does_not_shorten_what_the_server_asked_for() -> None:
     world = World(uniform=highest)
-    world.subscribe("well", interval=3600.0, key=OTHER)
-    await world.read("well")
-    world.server.answer = failure(retry_after=100.0, whole_server=True)
-    world.subscribe("a", interval=10.0)
-    await world.read("a")
+    await world.first_read("well", listing(), key=OTHER)
+    await world.first_read("a", failure(retry_after=100.0, whole_server=True), interval=10.0)
     world.server.answer = listing()
     await world.read("well")
     world.server.began.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from testbed.servers import find_backstage, find_skillmeat
 from testbed.skillmeat import SkillMeat
 from testbed.workshop import Workshop
 from tests.real.harness.credential_cases import LESSER_TOKENS
-from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
+from tests.real.harness.operator_process import NAMESPACE, NewOperator, OperatorProcess
 from tests.real.harness.tenant import Tenant
 
 DOCUMENT_PORTS = 20
@@ -97,19 +98,29 @@ def installed(cluster: Cluster) -> Cluster:
     return cluster
 
 
-@pytest.fixture(scope="module")
-def operator(
+@pytest.fixture(scope="session")
+def new_operator(
     installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path
-) -> Iterator[OperatorProcess]:
+) -> NewOperator:
+    """Makes an operator on the shared parts, not started; further settings, and others than these, by name."""
+
+    def make(**settings: Any) -> OperatorProcess:
+        usual = {
+            "cluster": installed,
+            "folder": Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
+            "documents_port": document_ports[0],
+            "backstage_url": backstage.url,
+            "backstage_token": backstage.token,
+        }
+        return OperatorProcess(**{**usual, **settings})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def operator(new_operator: NewOperator) -> Iterator[OperatorProcess]:
     """One operator for all tests of a module that do not restart it."""
-    process = OperatorProcess(
-        cluster=installed,
-        folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
-        documents_port=document_ports[0],
-        backstage_url=backstage.url,
-        backstage_token=backstage.token,
-    )
-    with process:
+    with new_operator() as process:
         yield process
 
 
@@ -130,16 +141,8 @@ def tenant(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> It
 
 
 @pytest.fixture
-def own_operator(
-    installed: Cluster, backstage: Backstage, document_ports: range, tmp_path: Path
-) -> Iterator[OperatorProcess]:
+def own_operator(new_operator: NewOperator, document_ports: range) -> Iterator[OperatorProcess]:
     """An operator of the test's own, not started: for tests that set it up or kill it, in modules without ``operator``."""
-    process = OperatorProcess(
-        cluster=installed,
-        folder=tmp_path / "operator",
-        documents_port=document_ports[1],
-        backstage_url=backstage.url,
-        backstage_token=backstage.token,
-    )
+    process = new_operator(documents_port=document_ports[1])
     yield process
     process.kill()

@@ -5,7 +5,6 @@ Every case is broken at the same time, beside neighbours that are well; then all
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,7 +27,7 @@ from tests.real.harness.credential_cases import (
     WHO_GETS_BETTER,
     Case,
 )
-from tests.real.harness.operator_process import OperatorProcess
+from tests.real.harness.operator_process import NewOperator, OperatorProcess
 from tests.real.harness.tenant import Object, Tenant, eventually
 from tests.real.harness.tokens import TokenIssuer
 
@@ -83,15 +82,10 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def operator(installed: Cluster, document_ports: range, run_folder: Path) -> Iterator[OperatorProcess]:
+def operator(new_operator: NewOperator) -> Iterator[OperatorProcess]:
     """An operator without a portal of its own, which looks at Secrets as rarely as in production: every 15 s."""
-    process = OperatorProcess(
-        cluster=installed,
-        folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
-        documents_port=document_ports[0],
-        timings={"secret_look": 15.0, "credential_recheck": RECHECK},
-    )
-    with process:
+    timings = {"secret_look": 15.0, "credential_recheck": RECHECK}
+    with new_operator(backstage_url=None, backstage_token=None, timings=timings) as process:
         yield process
 
 

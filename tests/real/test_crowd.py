@@ -6,13 +6,11 @@ better write anything meanwhile.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +20,7 @@ from testbed.controlplane import ControlPlane
 from testbed.skillmeat import SkillMeat
 from tests.real.harness.crowd import INTERVAL, LIST, UNHURRIED, Crowd
 from tests.real.harness.fault_proxy import Fault, FaultProxy, Seen
-from tests.real.harness.operator_process import NAMESPACE, OperatorProcess
+from tests.real.harness.operator_process import NAMESPACE, NewOperator, OperatorProcess
 from tests.real.harness.tenant import Tenant, eventually
 
 CROWD = 50
@@ -33,19 +31,9 @@ OPERATOR = f"system:serviceaccount:{NAMESPACE}:skillmeat-operator"
 
 
 @pytest.fixture(scope="module")
-def operator(
-    installed: Cluster, backstage: Backstage, document_ports: range, run_folder: Path
-) -> Iterator[OperatorProcess]:
+def operator(new_operator: NewOperator) -> Iterator[OperatorProcess]:
     """An operator with the production times of what a crowd depends on."""
-    process = OperatorProcess(
-        cluster=installed,
-        folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
-        documents_port=document_ports[0],
-        backstage_url=backstage.url,
-        backstage_token=backstage.token,
-        timings=UNHURRIED,
-    )
-    with process:
+    with new_operator(timings=UNHURRIED) as process:
         yield process
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 
 from testbed.backstage import Backstage
 from testbed.cluster import Cluster
 from testbed.skillmeat import SkillMeat
-from tests.real.harness.operator_process import OperatorProcess
+from tests.real.harness.operator_process import NewOperator, OperatorProcess
 from tests.real.harness.tenant import Object, Tenant
 
 Running = Callable[..., AbstractContextManager[OperatorProcess]]
@@ -35,7 +33,7 @@ def tenants(installed: Cluster, skillmeat: SkillMeat, backstage: Backstage) -> I
 
 
 @pytest.fixture
-def running(installed: Cluster, document_ports: range, run_folder: Path) -> Running:
+def running(new_operator: NewOperator, document_ports: range) -> Running:
     """Runs an operator with other flags than usual, for as long as the block lasts."""
 
     @contextmanager
@@ -46,9 +44,7 @@ def running(installed: Cluster, document_ports: range, run_folder: Path) -> Runn
         public_url: str | None = "default",
         arguments: Sequence[str] = (),
     ) -> Iterator[OperatorProcess]:
-        process = OperatorProcess(
-            cluster=installed,
-            folder=Path(tempfile.mkdtemp(prefix="operator-", dir=run_folder)),
+        process = new_operator(
             documents_port=document_ports[2],
             backstage_url=backstage.url if backstage is not None else None,
             backstage_token=backstage.token if backstage is not None else None,

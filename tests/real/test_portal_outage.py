@@ -19,9 +19,11 @@ STARTING = Fault(status=404, body=b"", headers={})
 
 
 @pytest.fixture(scope="module")
-def portal(backstage: Backstage) -> Backstage:
+def portal(backstage: Backstage) -> Iterator[Backstage]:
     """The portal of all modules, with its catalog in memory; it is stopped and started here."""
-    return backstage
+    yield backstage
+    if not backstage.process.running:  # a test failed meanwhile: other modules need it
+        backstage.start()
 
 
 @pytest.fixture

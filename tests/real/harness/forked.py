@@ -86,7 +86,7 @@ class ForkedOperator(Running):
         """End it with SIGKILL and wait for that. Returns its exit code."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
+            self._process.join(10)
         return self.exit_code
 
 

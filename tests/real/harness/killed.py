@@ -52,11 +52,11 @@ def _ending(step: str, original: Step, file: Path) -> Step:
     async def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         point = _armed(file)
-        due = False
-        if point is not None and point.step == step:
-            calls += 1
-            due = calls == point.number
-        if due and point is not None and point.moment == "before":
+        if point is None or point.step != step:
+            return await original(*args, **kwargs)
+        calls += 1
+        due = calls == point.number
+        if due and point.moment == "before":
             _end()
         result = await original(*args, **kwargs)
         if due:

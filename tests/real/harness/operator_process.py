@@ -146,3 +146,7 @@ class OperatorProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+NewOperator = Callable[..., OperatorProcess]
+"""What the fixture ``new_operator`` gives: takes fields of ``OperatorProcess`` by name."""

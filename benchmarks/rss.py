@@ -13,7 +13,8 @@ from benchmarks.site import ROOT, Site, memory, operator_pid
 
 TEMPLATES = 100
 _IMPORTS = (
-    "import skillmeat_operator.cli.main, skillmeat_operator.cli.run, skillmeat_operator.controller.operator; "
+    "import skillmeat_operator.cli.main, skillmeat_operator.cli.commands.run; "
+    "import skillmeat_operator.controller.operator; "
     "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmRSS')))"
 )
 

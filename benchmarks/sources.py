@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, Unit, median
 from benchmarks.site import TEMPLATES, Site
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import find_access
-from skillmeat_operator.api.names import CATALOG_SOURCE
+from skillmeat_operator.api.keys import CATALOG_SOURCE
 from testbed.web import call, expect
 from tests.real.harness.document_server import DocumentServer
 

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.names import (
+from skillmeat_operator.api.keys import (
     BUNDLE_ID,
     BUNDLE_VERSION,
     CONTENT_HASH,
     GENERATED_AT,
     MANAGED_BY,
 )
-from skillmeat_operator.api.template_bundle import TemplateBundle
-from skillmeat_operator.domain.candidates import Prepared, prepare
-from skillmeat_operator.domain.convergence import CatalogState, compare
-from skillmeat_operator.domain.entity import annotation
-from skillmeat_operator.domain.normalise import NormaliseContext
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.domain.decide.candidates import Prepared, prepare
+from skillmeat_operator.domain.decide.ownership import Holder, Owner
+from skillmeat_operator.domain.decide.plan import Known, Plan, decide, records_by_key
 from skillmeat_operator.domain.observation import CatalogEntity, StalenessReading
-from skillmeat_operator.domain.ownership import Holder, Owner
-from skillmeat_operator.domain.plan import Known, Plan, decide, records_by_key
-from skillmeat_operator.domain.snapshot import GuardState, Record
+from skillmeat_operator.domain.snapshot.model import GuardState, Record
+from skillmeat_operator.domain.template.entity import annotation
+from skillmeat_operator.domain.template.normalise import NormaliseContext
+from skillmeat_operator.domain.verify.convergence import CatalogState, compare
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.domain.diagnosis import Diagnosis, Finding
-from skillmeat_operator.domain.outcome import Outcome
-from skillmeat_operator.domain.ownership import Holder
+from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.domain.decide.ownership import Holder
+from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
 from tests.conditions.bundle_world import World, document_refused
 from tests.conditions.outcomes import DOCUMENT, failed

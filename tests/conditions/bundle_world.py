@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.template_bundle import TemplateBundle
-from skillmeat_operator.domain.bundle_summary import BundleContext, summarise_bundle
-from skillmeat_operator.domain.diagnosis import Diagnosis
-from skillmeat_operator.domain.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.ownership import Holder
-from skillmeat_operator.domain.plan import Plan
-from skillmeat_operator.domain.summary import summarise
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.domain.decide.ownership import Holder
+from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.status.bundle import BundleContext, summarise_bundle
+from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, written

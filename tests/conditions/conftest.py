@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.api.conditions import CONDITIONS, Polarity
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Polarity
 from testbed.judge import Judge, Phase, Verdict
 from testbed.programs import find_judge
 from testbed.runs import RunFolder

@@ -8,14 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from skillmeat_operator.api.catalog_source_status import CatalogSeen
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.domain.diagnosis import Diagnosis, Finding
+from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
+from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.domain.decide.ownership import Holder
+from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import ServerInfo
-from skillmeat_operator.domain.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.ownership import Holder
-from skillmeat_operator.domain.plan import Plan
+from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
 from tests.conditions.laws import conditions
 

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.domain.outcome import Outcome
-from skillmeat_operator.domain.summary import announce, finalizing, summarise, suspended
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.status.source import announce, finalizing, summarise, suspended
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, situation, written

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.domain.diagnosis import Diagnosis, Finding
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailureKind, Side
-from skillmeat_operator.domain.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.summary import announce, finalizing, summarise, suspended
+from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.status.source import announce, finalizing, summarise, suspended
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, reason, situation, written

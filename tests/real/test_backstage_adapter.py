@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from skillmeat_operator.adapters import backstage_reader
-from skillmeat_operator.adapters.backstage import BackstageClient
-from skillmeat_operator.adapters.backstage_entities import location_ref
-from skillmeat_operator.adapters.credential import Credential
-from skillmeat_operator.adapters.egress import Egress, EgressPolicy
-from skillmeat_operator.adapters.http import HttpClient
-from skillmeat_operator.adapters.rate_limit import PORTAL_LIMITS, RateLimiter
-from skillmeat_operator.adapters.transports import Transports, pinned_transports
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.api.names import CONTENT_HASH, MANAGED_BY
+from skillmeat_operator.adapters.backstage import reader as backstage_reader
+from skillmeat_operator.adapters.backstage.client import BackstageClient
+from skillmeat_operator.adapters.backstage.entities import location_ref
+from skillmeat_operator.adapters.http.client import HttpClient
+from skillmeat_operator.adapters.http.credential import Credential
+from skillmeat_operator.adapters.http.egress import Egress, EgressPolicy
+from skillmeat_operator.adapters.http.pools import Transports, pinned_transports
+from skillmeat_operator.adapters.http.rate_limit import PORTAL_LIMITS, RateLimiter
+from skillmeat_operator.api.keys import CONTENT_HASH, MANAGED_BY
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind
 from skillmeat_operator.domain.observation import CatalogEntity, DryRun
 from testbed.backstage import Backstage, without

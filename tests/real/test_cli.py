@@ -17,8 +17,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from skillmeat_operator.cli.console import Console
 from skillmeat_operator.cli.main import dispatch, process_context
+from skillmeat_operator.cli.output.console import Console
 from testbed.cluster import Cluster
 from testbed.errors import PartError
 

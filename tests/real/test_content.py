@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.domain.entity import content_hash as computed_hash
+from skillmeat_operator.domain.template.entity import content_hash as computed_hash
 from testbed.backstage import Backstage
 from testbed.catalog import content_hash
 from testbed.cluster import Cluster

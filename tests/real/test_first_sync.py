@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from skillmeat_operator.domain.document import revision
+from skillmeat_operator.domain.template.document import revision
 from testbed.catalog import content_hash
 from tests.real.harness.operator_process import OperatorProcess
 from tests.real.harness.tenant import Tenant

@@ -20,17 +20,17 @@ from skillmeat_operator.adapters.kubernetes.errors import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
+    ObjectSupersededError,
     RejectedError,
-    SupersededError,
     UnavailableError,
 )
 from skillmeat_operator.adapters.kubernetes.events import EventRecorder, EventType
-from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
-from skillmeat_operator.api.names import CATALOG_SOURCE
+from skillmeat_operator.api.keys import CATALOG_SOURCE
 from skillmeat_operator.api.objects import Metadata
-from skillmeat_operator.api.references import SecretKeyReference
+from skillmeat_operator.api.v1alpha1.references import SecretKeyReference
 from skillmeat_operator.domain.failure import Side
 from testbed.controlplane import ControlPlane
 from testbed.programs import find_control_plane
@@ -211,7 +211,7 @@ async def test_spec_that_changed_meanwhile_supersedes_the_outcome(client, namesp
     patch = {"spec": {"suspend": True}}
     await client.patch(PLURAL, namespace, "main", patch, resource_version=None)
 
-    with pytest.raises(SupersededError):
+    with pytest.raises(ObjectSupersededError):
         await StatusWriter(client).write(reference(source), {"revision": "r"}, current=source, derive=dict)
 
 
@@ -219,7 +219,7 @@ async def test_object_that_was_made_anew_supersedes_the_outcome(client, namespac
     await client.delete(PLURAL, namespace, "main")
     await client.create(PLURAL, namespace, catalog_source("main"))
 
-    with pytest.raises(SupersededError):
+    with pytest.raises(ObjectSupersededError):
         await StatusWriter(client).write(reference(source), {"revision": "r"}, current=source, derive=dict)
 
 

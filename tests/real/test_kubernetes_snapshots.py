@@ -16,8 +16,8 @@ from skillmeat_operator.adapters.kubernetes.configuration import find_access
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError, RejectedError
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore
-from skillmeat_operator.domain.snapshot import Content, Head
-from skillmeat_operator.domain.snapshot_codec import MAX_PAYLOAD, encode
+from skillmeat_operator.domain.snapshot.codec import MAX_PAYLOAD, encode
+from skillmeat_operator.domain.snapshot.model import Content, Head
 
 
 class Cluster(Protocol):

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from skillmeat_operator.adapters.egress import Egress, EgressPolicy
-from skillmeat_operator.adapters.http import HttpClient
-from skillmeat_operator.adapters.rate_limit import SOURCE_LIMITS, RateLimiter
-from skillmeat_operator.adapters.skillmeat import SkillMeatClient
-from skillmeat_operator.adapters.transports import Transports, pinned_transports
-from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.adapters.http.client import HttpClient
+from skillmeat_operator.adapters.http.egress import Egress, EgressPolicy
+from skillmeat_operator.adapters.http.pools import Transports, pinned_transports
+from skillmeat_operator.adapters.http.rate_limit import SOURCE_LIMITS, RateLimiter
+from skillmeat_operator.adapters.skillmeat.client import SkillMeatClient
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, FailureKind
 from testbed.ports import LOOPBACK, ports
 from testbed.skillmeat import SkillMeat

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from skillmeat_operator.api.names import KindNames
-    from skillmeat_operator.cli.console import Console
-    from skillmeat_operator.cli.kubeconfig import ClusterChoice
+    from skillmeat_operator.api.keys import KindNames
+    from skillmeat_operator.cli.cluster.kubeconfig import ClusterChoice
+    from skillmeat_operator.cli.output.console import Console
 
 Json = Any
 

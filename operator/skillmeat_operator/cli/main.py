@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from skillmeat_operator import __version__
 from skillmeat_operator.cli.command import SentenceParser, leading_command
-from skillmeat_operator.cli.console import Console, swallow_broken_pipe
 from skillmeat_operator.cli.context import Context
 from skillmeat_operator.cli.errors import CommandError, ExitCode, WrongUseError
+from skillmeat_operator.cli.output.console import Console, swallow_broken_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ _INTERRUPTED: Final = 130
 
 def command_module(name: str) -> Any:
     """Load the module of a command: it has `COMMAND` and `execute(arguments, context) -> exit code`."""
-    return importlib.import_module(f"skillmeat_operator.cli.{name.replace('-', '_')}")
+    return importlib.import_module(f"skillmeat_operator.cli.commands.{name.replace('-', '_')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +128,7 @@ def _fresh_token() -> str:
 
 def _open_cluster(choice: Any) -> Any:
     # Loads the client of the API server, which takes longer than everything else: only where it is used.
-    opened = importlib.import_module("skillmeat_operator.cli.kubernetes_cluster")
+    opened = importlib.import_module("skillmeat_operator.cli.cluster.kubernetes_cluster")
     return opened.open_cluster(choice)
 
 

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from skillmeat_operator.api.conditions import CONDITIONS, REASONS, ConditionDeclaration, Polarity
-from skillmeat_operator.api.names import KINDS
+from skillmeat_operator.api.keys import KINDS
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, REASONS, ConditionDeclaration, Polarity
 from skillmeat_operator.cli.command import Command, Option, SentenceParser
 from skillmeat_operator.cli.errors import CommandError, ExitCode
 from skillmeat_operator.cli.main import COMMANDS, PROGRAM, command_module
-from skillmeat_operator.cli.settings import flag_fields
+from skillmeat_operator.cli.settings.settings import flag_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,8 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from skillmeat_operator.adapters.http import HttpClient
+from skillmeat_operator.adapters.http.client import HttpClient
+from skillmeat_operator.adapters.http.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess, find_access
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, NotFoundError
@@ -22,35 +23,34 @@ from skillmeat_operator.adapters.kubernetes.events import EventRecorder
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
-from skillmeat_operator.adapters.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.names import CATALOG_SOURCE
-from skillmeat_operator.controller.bundles import BundleReconciler
-from skillmeat_operator.controller.catalog import CatalogKeeper
-from skillmeat_operator.controller.claims import Claims
+from skillmeat_operator.api.keys import CATALOG_SOURCE
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.controller.config import OperatorConfig
-from skillmeat_operator.controller.connections import Connections
-from skillmeat_operator.controller.decision import Decider
-from skillmeat_operator.controller.deletion import Deleter, Finalizers
-from skillmeat_operator.controller.dispatch import Dispatcher
-from skillmeat_operator.controller.documents import Documents
-from skillmeat_operator.controller.gather import Gatherer
-from skillmeat_operator.controller.handlers import Watches, registry
-from skillmeat_operator.controller.lister import Lister
-from skillmeat_operator.controller.login import add_login
-from skillmeat_operator.controller.memory import SourceMemory
-from skillmeat_operator.controller.outbound import outbound_client
-from skillmeat_operator.controller.poller import Pollers
-from skillmeat_operator.controller.portals import Portals
+from skillmeat_operator.controller.publication.claims import Claims
+from skillmeat_operator.controller.publication.documents import DocumentLookup
+from skillmeat_operator.controller.publication.snapshots import Snapshots
 from skillmeat_operator.controller.queue import WorkQueue
-from skillmeat_operator.controller.schedule import Scheduler
-from skillmeat_operator.controller.snapshots import Snapshots
-from skillmeat_operator.controller.store import Store
-from skillmeat_operator.controller.sync import Identity, SourceReconciler
-from skillmeat_operator.controller.visit import Visit
-from skillmeat_operator.controller.writer import ObjectWriter
-from skillmeat_operator.domain.configuration import publication
-from skillmeat_operator.serving.documents import Documents as DocumentRoutes
+from skillmeat_operator.controller.remote.connections import Connections
+from skillmeat_operator.controller.remote.outbound import outbound_client
+from skillmeat_operator.controller.remote.poller import Pollers
+from skillmeat_operator.controller.remote.portals import Portals
+from skillmeat_operator.controller.visit.bundles import BundleReconciler
+from skillmeat_operator.controller.visit.catalog import CatalogKeeper
+from skillmeat_operator.controller.visit.decision import Decider
+from skillmeat_operator.controller.visit.deletion import Deleter, Finalizers
+from skillmeat_operator.controller.visit.gather import Gatherer
+from skillmeat_operator.controller.visit.memory import SourceMemory
+from skillmeat_operator.controller.visit.schedule import Scheduler
+from skillmeat_operator.controller.visit.source import Identity, SourceReconciler
+from skillmeat_operator.controller.visit.visit import Visit
+from skillmeat_operator.controller.visit.writer import ObjectWriter
+from skillmeat_operator.controller.watch.dispatch import Dispatcher
+from skillmeat_operator.controller.watch.kopf_watches import Watches, registry
+from skillmeat_operator.controller.watch.lists import Lister
+from skillmeat_operator.controller.watch.login import add_login
+from skillmeat_operator.controller.watch.store import Store
+from skillmeat_operator.domain.decide.configuration import publication
+from skillmeat_operator.serving.documents import Documents
 from skillmeat_operator.serving.health import Health
 from skillmeat_operator.serving.server import HttpServer
 
@@ -232,11 +232,11 @@ class Operator:
         self._stop_asked = stop
         self._handlers = registry(dispatcher, self._lister.ask, loop=asyncio.get_running_loop())
         add_login(self._handlers, access)
-        provider = Documents(
+        provider = DocumentLookup(
             store=store, snapshots=snapshots, heads=snapshot_store, cluster_uid=cluster_uid, timings=timings
         )
         self._document_server = HttpServer(
-            config.serve_address.host, config.serve_address.port, DocumentRoutes(provider)
+            config.serve_address.host, config.serve_address.port, Documents(provider)
         )
         self._probe_server = HttpServer(
             config.metrics_address.host,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from skillmeat_operator.api.conditions import ConditionType, Reason
+from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
 
 
 class FailureKind(StrEnum):

@@ -21,7 +21,9 @@ from testbed.errors import PartError
 from testbed.process import Running
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["skillmeat_operator.cli.run", "skillmeat_operator.controller.operator"])
+_FORKS.set_forkserver_preload(
+    ["skillmeat_operator.cli.commands.run", "skillmeat_operator.controller.operator"]
+)
 
 
 class ForkedOperator(Running):

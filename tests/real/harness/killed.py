@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skillmeat_operator.adapters.backstage import BackstageClient
+from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from skillmeat_operator.adapters.egress import Egress, EgressPolicy
-from skillmeat_operator.adapters.http import HttpClient
-from skillmeat_operator.adapters.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
-from skillmeat_operator.adapters.transports import Transports
+from skillmeat_operator.adapters.http.client import HttpClient
+from skillmeat_operator.adapters.http.egress import Egress, EgressPolicy
+from skillmeat_operator.adapters.http.pools import Transports
+from skillmeat_operator.adapters.http.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
 
 RECORDED = Path(__file__).resolve().parents[2] / "data" / "recorded"
 T = TypeVar("T")

@@ -6,11 +6,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from skillmeat_operator.api.catalog_source import CatalogSource
-from skillmeat_operator.api.catalog_source_status import CatalogSourceStatus, EntityCounts, Problem
 from skillmeat_operator.api.objects import InvalidObject
-from skillmeat_operator.api.policies import Ingestion, PublishPolicy, RemovalPolicy, Severity, StalePolicy
-from skillmeat_operator.api.template_bundle import TemplateBundle, TemplateBundleStatus
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus, EntityCounts, Problem
+from skillmeat_operator.api.v1alpha1.policies import (
+    Ingestion,
+    PublishPolicy,
+    RemovalPolicy,
+    Severity,
+    StalePolicy,
+)
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle, TemplateBundleStatus
 
 
 def catalog_source(spec: dict[str, Any] | None = None, **rest: Any) -> dict[str, Any]:

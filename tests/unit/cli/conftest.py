@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from skillmeat_operator.api.names import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
-from skillmeat_operator.cli.console import Console
+from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
+from skillmeat_operator.cli.cluster.kubeconfig import ClusterChoice
 from skillmeat_operator.cli.context import Context
 from skillmeat_operator.cli.errors import CommandError
-from skillmeat_operator.cli.kubeconfig import ClusterChoice
 from skillmeat_operator.cli.main import dispatch
+from skillmeat_operator.cli.output.console import Console
 
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 CLUSTER_UID = "0a1b2c3d-1111-2222-3333-444455556666"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from skillmeat_operator.api.conditions import CONDITIONS, REASONS
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, REASONS
 from skillmeat_operator.cli import reference
 from skillmeat_operator.cli.main import COMMANDS
-from skillmeat_operator.cli.settings import flag_fields
+from skillmeat_operator.cli.settings.settings import flag_fields
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "reference"
 

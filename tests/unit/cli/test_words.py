@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillmeat_operator.api.names import CATALOG_SOURCE, TEMPLATE_BUNDLE
-from skillmeat_operator.cli.ages import age
+from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE
+from skillmeat_operator.cli.cluster.object_names import Target
+from skillmeat_operator.cli.cluster.resources import plain
 from skillmeat_operator.cli.command import leading_command
-from skillmeat_operator.cli.console import Console, Style
 from skillmeat_operator.cli.errors import WrongUseError
-from skillmeat_operator.cli.names import Target
-from skillmeat_operator.cli.objects import plain
-from skillmeat_operator.cli.table import Cell, render_table
+from skillmeat_operator.cli.output.console import Console, Style
+from skillmeat_operator.cli.output.table import Cell, render_table
+from skillmeat_operator.cli.pages.ages import age
 
 SPELLINGS = {
     "source/main": (CATALOG_SOURCE, "main"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from skillmeat_operator.api.conditions import Reason
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 
 

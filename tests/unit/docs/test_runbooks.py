@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from skillmeat_operator.api import names
-from skillmeat_operator.api.conditions import CONDITIONS, Reason
-from skillmeat_operator.api.crd import crds
+from skillmeat_operator.api import keys as names
+from skillmeat_operator.api.crd.definitions import crds
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Reason
 from skillmeat_operator.cli.main import command_module
-from skillmeat_operator.cli.settings import flag_fields
+from skillmeat_operator.cli.settings.settings import flag_fields
 
 DOCS = Path(__file__).parents[3] / "docs"
 RUNBOOKS = DOCS / "runbooks"

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, NotFoundError, UnavailableError
-from skillmeat_operator.adapters.kubernetes.objects import ObjectList, SecretContent
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectList, SecretContent
 from skillmeat_operator.adapters.kubernetes.transport import JSON, MERGE_PATCH, METADATA_LIST, Transport
-from skillmeat_operator.api.names import API_VERSION, KINDS
+from skillmeat_operator.api.keys import API_VERSION, KINDS
 from skillmeat_operator.domain.observation import Json
 
 FIELD_MANAGER: Final = "skillmeat-operator"

@@ -43,7 +43,7 @@ class RejectedError(KubernetesError):
     """The API server does not accept what was sent (HTTP 400, 413, 422): trying again does not help."""
 
 
-class SupersededError(KubernetesError):
+class ObjectSupersededError(KubernetesError):
     """The object was replaced, or its spec changed, while its status was being worked out."""
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from skillmeat_operator.adapters.kubernetes.client import FIELD_MANAGER, KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
-from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
+from skillmeat_operator.api.keys import API_VERSION
 from skillmeat_operator.api.model import format_timestamp
-from skillmeat_operator.api.names import API_VERSION
 
 log = logging.getLogger(__name__)
 

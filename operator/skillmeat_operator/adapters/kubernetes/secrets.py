@@ -6,13 +6,13 @@ import base64
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
-from skillmeat_operator.adapters.credential import Credential
+from skillmeat_operator.adapters.http.credential import Credential
+from skillmeat_operator.adapters.http.tls import TlsMaterial
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError
-from skillmeat_operator.adapters.tls import TlsMaterial
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.api.names import ALLOWED_HOSTS
-from skillmeat_operator.api.references import (
+from skillmeat_operator.api.keys import ALLOWED_HOSTS
+from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.api.v1alpha1.references import (
     TLS,
     CAKind,
     CAReference,

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from skillmeat_operator.api.names import GROUP
+from skillmeat_operator.api.keys import GROUP
 from skillmeat_operator.domain.observation import Json
-from skillmeat_operator.domain.snapshot import Head
-from skillmeat_operator.domain.snapshot_codec import Chunk
+from skillmeat_operator.domain.snapshot.codec import Chunk
+from skillmeat_operator.domain.snapshot.model import Head
 
 HEAD_KEY: Final = "head.json"
 CHUNK_KEY: Final = "content.gz"

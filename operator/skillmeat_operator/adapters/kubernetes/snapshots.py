@@ -26,8 +26,8 @@ from skillmeat_operator.adapters.kubernetes.snapshot_objects import (
     selector,
 )
 from skillmeat_operator.domain.observation import Json
-from skillmeat_operator.domain.snapshot import Content, Head
-from skillmeat_operator.domain.snapshot_codec import Chunk, decode
+from skillmeat_operator.domain.snapshot.codec import Chunk, decode
+from skillmeat_operator.domain.snapshot.model import Content, Head
 
 _LOAD_TRIES: Final = 3
 _PLURAL: Final = "configmaps"
@@ -41,7 +41,7 @@ class LoadedSnapshot:
     chunks: tuple[Chunk, ...]
 
     def content(self) -> Content:
-        """Decode the chunks; blocks, see :func:`skillmeat_operator.domain.snapshot_codec.decode`.
+        """Decode the chunks; blocks, see :func:`skillmeat_operator.domain.snapshot.codec.decode`.
 
         Raises:
             DigestMismatchError: the chunks are of another version.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
-from skillmeat_operator.adapters.kubernetes.errors import ConflictError, SupersededError
+from skillmeat_operator.adapters.kubernetes.errors import ConflictError, ObjectSupersededError
 from skillmeat_operator.adapters.kubernetes.merge_patch import merge_patch, without_nulls
-from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
 from skillmeat_operator.domain.observation import Json
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class StatusWriter:
             The raw object as the API server has it now.
 
         Raises:
-            SupersededError: another object has the name now, or the spec changed: the outcome is about the
-            past. NotFoundError: the object is gone.
+            ObjectSupersededError: another object has the name now, or the spec changed: the outcome is about
+            the past. NotFoundError: the object is gone.
             ConflictError: others wrote first :data:`TRIES` times in a row.
             KubernetesError: any other failure of the calls.
         """
@@ -87,9 +87,9 @@ class StatusWriter:
 
 def _check_same(ref: ObjectRef, before: Mapping[str, Json], now: Mapping[str, Json]) -> None:
     if _metadata(now).get("uid") != ref.uid:
-        raise SupersededError(f"{ref}: another object has this name now")
+        raise ObjectSupersededError(f"{ref}: another object has this name now")
     if _metadata(now).get("generation") != _metadata(before).get("generation"):
-        raise SupersededError(f"{ref}: the spec changed")
+        raise ObjectSupersededError(f"{ref}: the spec changed")
 
 
 def _metadata(obj: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -20,7 +20,7 @@ from skillmeat_operator.adapters.kubernetes.errors import (
     NotFoundError,
     UnavailableError,
 )
-from skillmeat_operator.adapters.kubernetes.objects import ObjectList
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectList
 
 
 @dataclass(frozen=True)

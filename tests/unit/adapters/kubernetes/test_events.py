@@ -8,8 +8,8 @@ import pytest
 
 from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, NotFoundError, UnavailableError
 from skillmeat_operator.adapters.kubernetes.events import EventRecorder, EventType
-from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
-from skillmeat_operator.api.names import TEMPLATE_BUNDLE
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
+from skillmeat_operator.api.keys import TEMPLATE_BUNDLE
 from skillmeat_operator.api.objects import Metadata
 
 REF = ObjectRef(names=TEMPLATE_BUNDLE, namespace="team", name="fin-serv", uid="u-1")

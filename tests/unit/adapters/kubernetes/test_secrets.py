@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, UnavailableError
-from skillmeat_operator.adapters.kubernetes.objects import SecretContent
+from skillmeat_operator.adapters.kubernetes.object_ref import SecretContent
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
-from skillmeat_operator.api.conditions import Reason
-from skillmeat_operator.api.references import (
+from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.api.v1alpha1.references import (
     TLS,
     CAKind,
     CAReference,

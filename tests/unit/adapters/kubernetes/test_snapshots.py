@@ -14,9 +14,9 @@ from skillmeat_operator.adapters.kubernetes.errors import (
 )
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import HeadEntry, chunk_object, head_object
 from skillmeat_operator.adapters.kubernetes.snapshots import LoadedSnapshot, SnapshotStore, UnreadableSnapshot
-from skillmeat_operator.domain import snapshot_codec
-from skillmeat_operator.domain.snapshot import Content, Head
-from skillmeat_operator.domain.snapshot_codec import Encoded, encode
+from skillmeat_operator.domain.snapshot import codec as snapshot_codec
+from skillmeat_operator.domain.snapshot.codec import Encoded, encode
+from skillmeat_operator.domain.snapshot.model import Content, Head
 
 UID = "5f0e6f0c-1111-4222-8333-444455556666"
 ENTRY = HeadEntry(uid=UID, namespace="team", name="main")

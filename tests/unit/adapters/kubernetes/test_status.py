@@ -11,12 +11,12 @@ import pytest
 from skillmeat_operator.adapters.kubernetes.errors import (
     ConflictError,
     NotFoundError,
-    SupersededError,
+    ObjectSupersededError,
     UnavailableError,
 )
-from skillmeat_operator.adapters.kubernetes.objects import ObjectRef
+from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
 from skillmeat_operator.adapters.kubernetes.status import TRIES, StatusWriter
-from skillmeat_operator.api.names import CATALOG_SOURCE
+from skillmeat_operator.api.keys import CATALOG_SOURCE
 
 REF = ObjectRef(names=CATALOG_SOURCE, namespace="team", name="main", uid="u-1")
 
@@ -173,7 +173,7 @@ async def test_outcome_about_the_past_is_not_written(outcome, change, says, stor
     store.touch(other=1)
     store.object["metadata"] |= change
 
-    with pytest.raises(SupersededError, match=says):
+    with pytest.raises(ObjectSupersededError, match=says):
         await writer.write(REF, {"revision": "r"}, current=lagging, derive=never)
     assert store.patches == []
 

@@ -1,0 +1,1 @@
+"""The catalog of a stock Backstage, read and changed."""

@@ -1,0 +1,1 @@
+"""The SkillMeat server, as far as it is read."""

@@ -1,0 +1,1 @@
+"""The two custom resources as their users write and read them: spec, status, conditions and reasons."""

@@ -1,0 +1,26 @@
+"""`resume`: lets the operator go on with a suspended object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skillmeat_operator.cli.command import Command
+from skillmeat_operator.cli.commands.suspension import SUSPENSION_OPTIONS, set_suspend
+
+if TYPE_CHECKING:
+    import argparse
+
+    from skillmeat_operator.cli.context import Context
+
+COMMAND = Command(
+    name="resume",
+    description="Set spec.suspend to false; the operator looks at the object at once. In plain kubectl: "
+    'kubectl patch smsrc/NAME --type merge -p \'{"spec":{"suspend":false}}\'.',
+    options=SUSPENSION_OPTIONS,
+    examples=("resume source/main -n team-a", "resume bundle/payments"),
+)
+
+
+def execute(arguments: argparse.Namespace, context: Context) -> int:
+    """Set spec.suspend to false."""
+    return set_suspend(arguments, context, suspend=False)

@@ -1,0 +1,1 @@
+"""Settings of the operator: flags, environment variables and their grammar."""

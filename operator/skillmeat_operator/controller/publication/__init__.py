@@ -1,0 +1,1 @@
+"""What is published: stored in the cluster first, then served."""

@@ -1,0 +1,45 @@
+"""Which document a request gets: only what the head of a snapshot names, asked for at every request."""
+
+from __future__ import annotations
+
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
+from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
+from skillmeat_operator.controller.publication.snapshots import Snapshots
+from skillmeat_operator.controller.watch.store import Store
+from skillmeat_operator.domain.template.document import cluster_prefix
+from skillmeat_operator.domain.timings import Timings
+from skillmeat_operator.serving.documents import NotFound, NotYet, Served
+
+
+class DocumentLookup:
+    """Finds documents for the document endpoint."""
+
+    def __init__(
+        self, *, store: Store, snapshots: Snapshots, heads: SnapshotStore, cluster_uid: str, timings: Timings
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._heads = heads
+        self._prefix = cluster_prefix(cluster_uid)
+        self._timings = timings
+
+    async def document(self, prefix: str, namespace: str, name: str) -> Served | NotFound | NotYet:
+        """The document of a CatalogSource, or why there is none.
+
+        Before the first complete read there is none to give, and an empty one would empty the portal: NotYet.
+        """
+        if prefix != self._prefix:
+            return NotFound()
+        source = self._store.sources.find(namespace, name)
+        if source is None:
+            return NotFound() if self._store.gate.is_set() else NotYet()
+        uid = source["metadata"]["uid"]
+        try:
+            head = await self._heads.read_head(uid, within=self._timings.head_deadline)
+            if head is None:
+                return NotYet()
+            kept = await self._snapshots.refetch(uid, head)
+        except KubernetesError:
+            # The API server is away: what memory has was named by the head when it was last asked.
+            kept = self._snapshots.kept(uid)
+        return kept.document if kept is not None else NotYet()

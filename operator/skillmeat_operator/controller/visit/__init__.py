@@ -1,0 +1,1 @@
+"""One visit of an object: gather, decide, act, summarise."""

@@ -1,0 +1,1 @@
+"""From observations to a plan: what is published, and a verdict for every entity and bundle."""

@@ -1,0 +1,259 @@
+"""From observed elements to candidates: what each would be in the catalog, or why it is not going there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from skillmeat_operator.api.keys import TEMPLATE_STALE
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
+from skillmeat_operator.api.v1alpha1.policies import PublishPolicy
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.domain.decide import declarations
+from skillmeat_operator.domain.decide.declarations import BundleIdentity, Declaration, Declarations, Match
+from skillmeat_operator.domain.decide.filters import select
+from skillmeat_operator.domain.decide.staleness import is_stale
+from skillmeat_operator.domain.observation import Json, StalenessReading
+from skillmeat_operator.domain.rules.entity_rules import Violation, is_template, violations
+from skillmeat_operator.domain.snapshot.model import Record, SourceFacts
+from skillmeat_operator.domain.template.entity import (
+    annotation,
+    bundle_id,
+    bundle_version,
+    entity_ref,
+    generated_at,
+)
+from skillmeat_operator.domain.template.grammar import is_entity_ref
+from skillmeat_operator.domain.template.normalise import NormaliseContext, apply_overrides, normalise
+
+_NO_TEMPLATE: Final = Violation(
+    field="kind",
+    message="the list's element is no Template of scaffolder.backstage.io/v1beta3; correct it in SkillMeat.",
+    repairable=False,
+)
+
+
+class Fate(StrEnum):
+    """What becomes of an observed element before names and owners are looked at."""
+
+    UNSELECTED = "Unselected"
+    """Left out by the filters or by publishPolicy."""
+    UNPUBLISHED = "Unpublished"
+    """Its TemplateBundle says ``publish: false``."""
+    OUTSIDE_RANGE = "OutsideRange"
+    SUSPENDED = "Suspended"
+    INVALID = "Invalid"
+    READY = "Ready"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a TemplateBundle keeps the observed form out."""
+        return self in {Fate.UNPUBLISHED, Fate.OUTSIDE_RANGE, Fate.SUSPENDED}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One observed element on its way into the catalog."""
+
+    key: str
+    """Key of its bundle: the bundle id, or ``name:<metadata.name>``, or ``element:<position>``."""
+    facts: SourceFacts
+    bundle_id: str | None
+    version: str | None
+    fate: Fate
+    entity: Json | None = None
+    """Normalised, with defaults and overrides, not sealed; None unless Backstage would take it."""
+    ref: str | None = None
+    """Ref that it has or would have; None where that is not known."""
+    violations: tuple[Violation, ...] = ()
+    declaration: Declaration | None = None
+    stale: bool | None = None
+    """None: it cannot be told."""
+    bundle_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All candidates of one observation."""
+
+    candidates: tuple[Candidate, ...]
+    """In list order."""
+    declarations: Declarations
+    observed_keys: frozenset[str]
+    """Keys of all bundles of the observation."""
+    by_key: Mapping[str, Candidate] = field(init=False, repr=False, compare=False)
+    """The first candidate of each bundle."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_key", {one.key: one for one in reversed(self.candidates)})
+
+    @property
+    def wanted_refs(self) -> frozenset[str]:
+        """Refs that would be published if nobody else held them."""
+        return frozenset(one.ref for one in self.candidates if one.ref is not None and one.fate is Fate.READY)
+
+
+def prepare(
+    elements: Sequence[Json],
+    *,
+    spec: CatalogSourceSpec,
+    context: NormaliseContext,
+    bundles: Sequence[TemplateBundle],
+    records: Mapping[str, Record],
+    staleness: StalenessReading | None,
+    generated: Mapping[str, datetime],
+) -> Prepared:
+    """Turn observed elements into candidates.
+
+    Args:
+        elements: the observation, in list order.
+        spec: of the CatalogSource.
+        context: for normalisation.
+        bundles: the TemplateBundles of this source, in any order.
+        records: what is published, by key.
+        staleness: reading of the staleness pages, if there is one.
+        generated: ``generated-at`` as observed now, by bundle id.
+    """
+    identities = [identify(element, position) for position, element in enumerate(elements)]
+    observed = frozenset(identity.key for identity in identities)
+    remembered = [
+        BundleIdentity(key=key, bundle_id=record.bundle_id, title=record.facts.title)
+        for key, record in records.items()
+        if key not in observed
+    ]
+    matched = declarations.match(bundles, identities, remembered=remembered)
+    candidates = tuple(
+        _candidate(
+            element,
+            identity,
+            spec=spec,
+            context=context,
+            declaration=matched.by_key.get(identity.key),
+            record=records.get(identity.key),
+            staleness=staleness,
+            generated=generated,
+        )
+        for element, identity in zip(elements, identities, strict=True)
+    )
+    return Prepared(candidates=candidates, declarations=matched, observed_keys=observed)
+
+
+def identify(element: Json, position: int) -> BundleIdentity:
+    """What an element is known by."""
+    facts = source_facts(element)
+    identifier = bundle_id(element) if isinstance(element, Mapping) else None
+    if identifier is not None:
+        key = identifier
+    else:
+        key = f"name:{facts.name}" if facts.name else f"element:{position}"
+    return BundleIdentity(key=key, bundle_id=identifier, title=facts.title)
+
+
+def source_facts(element: Json) -> SourceFacts:
+    """What filters look at, as the source emits it."""
+    root = element if isinstance(element, Mapping) else {}
+    metadata = root.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    spec = root.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    tags = metadata.get("tags")
+    return SourceFacts(
+        name=_text(metadata.get("name")) or "",
+        title=_text(metadata.get("title")),
+        tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+        type=_text(spec.get("type")),
+    )
+
+
+def still_wanted(record: Record, declaration: Declaration | None, *, spec: CatalogSourceSpec) -> bool:
+    """Whether the current spec and TemplateBundles would publish a record whose bundle the source lost."""
+    if not select(
+        spec.filters,
+        record.facts.as_element(),
+        bundle_status=record.bundle_status,
+        published=True,
+    ):
+        return False
+    if declaration is None:
+        return spec.publish_policy is PublishPolicy.ALL
+    if not declaration.publishes:
+        return False
+    return declaration.range is None or declaration.range.accepts(record.bundle_version)
+
+
+def _candidate(
+    element: Json,
+    identity: BundleIdentity,
+    *,
+    spec: CatalogSourceSpec,
+    context: NormaliseContext,
+    declaration: Declaration | None,
+    record: Record | None,
+    staleness: StalenessReading | None,
+    generated: Mapping[str, datetime],
+) -> Candidate:
+    root: Mapping[str, Json] = element if isinstance(element, Mapping) else {}
+    page = staleness.bundles.get(identity.bundle_id or "") if staleness is not None else None
+    status = page.status if page is not None else None
+    if status is None and record is not None:
+        status = record.bundle_status
+    built = generated.get(identity.bundle_id or "") or generated_at(root)
+    version = bundle_version(root)
+    selected = select(spec.filters, root, bundle_status=status, published=record is not None)
+    if spec.publish_policy is PublishPolicy.DECLARED and declaration is None:
+        selected = False
+    fate = _wish(declaration, version) if selected else Fate.UNSELECTED
+
+    entity: Json | None = None
+    ref: str | None = None
+    broken: tuple[Violation, ...] = ()
+    if fate in {Fate.READY, Fate.SUSPENDED}:
+        if is_template(element):
+            entity = normalise(element, context=context)
+            if declaration is not None:
+                entity = apply_overrides(entity, declaration.bundle.spec.overrides)
+            broken = violations(entity)
+            ref = entity_ref(entity)
+        else:
+            broken = (_NO_TEMPLATE,)
+        if broken:
+            entity = None
+            ref = ref if is_entity_ref(ref) else None
+            fate = Fate.INVALID if fate is Fate.READY else fate
+    return Candidate(
+        key=identity.key,
+        facts=source_facts(element),
+        bundle_id=identity.bundle_id,
+        version=version,
+        fate=fate,
+        entity=entity,
+        ref=ref,
+        violations=broken,
+        declaration=declaration,
+        stale=is_stale(annotation=annotation(root, TEMPLATE_STALE), generated_at=built, facts=page),
+        bundle_status=status,
+    )
+
+
+def _wish(declaration: Declaration | None, version: str | None) -> Fate:
+    """What the TemplateBundle of a selected element wants, before the element itself is looked at."""
+    if declaration is None:
+        return Fate.READY
+    if not declaration.publishes:
+        return Fate.UNPUBLISHED
+    if declaration.bundle.spec.suspend:
+        return Fate.SUSPENDED
+    return Fate.READY if _accepts(declaration, version) else Fate.OUTSIDE_RANGE
+
+
+def _accepts(declaration: Declaration, version: str | None) -> bool:
+    if declaration.match is Match.INVALID:
+        return False
+    return declaration.range is None or declaration.range.accepts(version)
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None

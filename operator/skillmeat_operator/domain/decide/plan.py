@@ -1,0 +1,256 @@
+"""Decide: from what was observed to what is published, with a verdict for every entity and bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from skillmeat_operator.api.keys import GENERATED_AT
+from skillmeat_operator.api.model import format_timestamp
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
+from skillmeat_operator.domain.decide.candidates import Fate, Prepared, source_facts, still_wanted
+from skillmeat_operator.domain.decide.guard import GuardVerdict, Held, Losses, judge
+from skillmeat_operator.domain.decide.ownership import Holder
+from skillmeat_operator.domain.decide.placement import Placement, Refusal
+from skillmeat_operator.domain.observation import CatalogEntity, Json
+from skillmeat_operator.domain.snapshot.model import GuardState, HeldReason, Record
+from skillmeat_operator.domain.template.document import revision
+from skillmeat_operator.domain.template.entity import annotation, bundle_id, bundle_version, content_hash
+from skillmeat_operator.domain.template.moments import read_moment
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known before this decision."""
+
+    records: tuple[Record, ...] | None
+    """What the snapshot holds; None: there is no snapshot."""
+    ours: Mapping[str, CatalogEntity] | None
+    """Entities of the catalog that are ours, by ref; None: the catalog cannot be read."""
+    holders: Mapping[str, Holder]
+    """Wanted refs that somebody else holds."""
+    guard: GuardState
+    since: str | None
+    """``status.removal.since``, for the case that the snapshot was lost."""
+    approval: str | None
+    """Annotation ``skillmeat.io/approve-removal``."""
+    recovered: Mapping[str, Json] = field(default_factory=dict)
+    """Entities read back from the catalog in full, by ref, each proven by its content hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be published, and everything there is to say about it."""
+
+    records: tuple[Record, ...]
+    """Published entities sorted by ref, then the tombstones of recent losses."""
+    discovered: int
+    selected: int
+    withheld: int
+    invalid: tuple[Refusal, ...]
+    conflicting: tuple[Refusal, ...]
+    stale: int
+    stale_known: bool
+    """Whether staleness could be told for every selected template."""
+    removal: Held | None
+    guard: GuardState
+    approved: bool
+    """Whether this decision used an approval."""
+    revision: str
+    publishable: bool
+    """False: too little is known to publish anything; what is served stays as it is (or 503)."""
+    unrecovered: tuple[str, ...]
+    """Refs of ours in the catalog whose content has to be read back before anything may be published."""
+    prepared: Prepared
+    by_key: Mapping[str, Record]
+    """Published records by key of their bundle."""
+    refusals: Mapping[str, Refusal] = field(init=False, repr=False, compare=False)
+    """Why a bundle is not published as observed, by its key; repetitions of a bundle aside."""
+
+    def __post_init__(self) -> None:
+        found = (*self.invalid, *self.conflicting)
+        object.__setattr__(
+            self, "refusals", {one.candidate.key: one for one in reversed(found) if not one.repeated}
+        )
+
+    @property
+    def published(self) -> tuple[Record, ...]:
+        """Records that are in the document."""
+        return tuple(record for record in self.records if record.entity is not None)
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """Content hash by ref: what the catalog has to show."""
+        return {record.ref: record.content_hash for record in self.records if record.entity is not None}
+
+    @property
+    def held(self) -> int:
+        """Published entities that were not taken from this observation."""
+        return sum(record.held is not None for record in self.published)
+
+
+def record_key(record: Record) -> str:
+    """Key of the bundle that a record belongs to."""
+    return record.bundle_id or f"name:{record.facts.name}"
+
+
+def records_by_key(records: tuple[Record, ...] | None) -> dict[str, Record]:
+    """Published records (no tombstones) by key of their bundle."""
+    return {record_key(record): record for record in records or () if record.entity is not None}
+
+
+def decide(
+    prepared: Prepared, known: Known, *, spec: CatalogSourceSpec, now: datetime, window: timedelta
+) -> Plan:
+    """Decide what is published.
+
+    Args:
+        prepared: candidates of the last complete observation.
+        known: what was known before.
+        spec: of the CatalogSource.
+        now: the present, in UTC.
+        window: time within which losses count together.
+    """
+    before = records_by_key(known.records)
+    before.update(_recovered_records(known, before))
+    selection = Placement.of(prepared.candidates, before, known.holders)
+    accepted, carried = selection.accepted, selection.carried
+    for key in _frozen(prepared, before, spec=spec):
+        selection.carry(key, HeldReason.SUSPENDED)
+
+    unknown = [
+        entity.ref
+        for entity in (known.ours or {}).values()
+        if known.records is None
+        and entity.ref not in selection.refs
+        and (entity.bundle_id or "") not in prepared.observed_keys
+        and entity.ref not in known.recovered
+    ]
+    lost = {
+        key: record
+        for key, record in _gone(prepared, before, spec=spec).items()
+        if record.ref not in selection.refs
+    }
+    began = (read_moment(known.guard.since) if known.guard.id else None) or now
+    recent = _recent_losses(known.records, prepared, selection.refs, since=began - window)
+    # A held loss that a spec or a TemplateBundle takes out now goes on counting: it must not release the
+    # others.
+    recent += tuple(
+        replace(record, entity=None, held=None)
+        for key, record in before.items()
+        if record.held is HeldReason.LOST
+        and key not in lost
+        and key not in prepared.observed_keys
+        and record.ref not in selection.refs
+    )
+    published_before = len(before) + len(unknown)
+    verdict = judge(
+        Losses(
+            current=frozenset(record.ref for record in lost.values()) | frozenset(unknown),
+            recent=len(recent),
+            published=published_before,
+            remaining=len(accepted) + len(carried),
+        ),
+        policy=spec.removal_policy,
+        state=known.guard,
+        since=known.since,
+        approval=known.approval,
+        now=now,
+    )
+    tombstones = () if verdict.approved else recent
+    if verdict.held is not None:
+        for key, record in lost.items():
+            since = record.lost_since or format_timestamp(now)
+            carried[key] = replace(record, held=HeldReason.LOST, lost_since=since)
+    elif not verdict.approved:
+        tombstones += tuple(_tombstone(record, now) for record in lost.values())
+    # With neither snapshot nor catalog nobody knows what would leave: nothing is published anew.
+    unreadable = known.records is None and known.ours is None
+    by_key = {**accepted, **carried}
+    records = tuple(sorted(by_key.values(), key=lambda record: record.ref))
+    selected = [one for one in prepared.candidates if one.fate is not Fate.UNSELECTED]
+    return Plan(
+        records=records + tuple(sorted(tombstones, key=lambda record: record.ref)),
+        discovered=len(prepared.candidates),
+        selected=len(selected),
+        withheld=selection.withheld,
+        invalid=tuple(selection.invalid),
+        conflicting=tuple(selection.conflicting),
+        stale=sum(one.stale is True for one in selected),
+        stale_known=all(one.stale is not None for one in selected if one.fate is not Fate.INVALID),
+        removal=verdict.held,
+        guard=verdict.state,
+        approved=verdict.approved,
+        revision=revision((record.ref, record.content_hash) for record in records),
+        publishable=not unreadable and not (unknown and _needed(verdict)),
+        unrecovered=tuple(sorted(unknown)),
+        prepared=prepared,
+        by_key=by_key,
+    )
+
+
+def _gone(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> dict[str, Record]:
+    """Records whose bundle the observation lacks and that would still be published, by key."""
+    return {
+        key: record
+        for key, record in before.items()
+        if key not in prepared.observed_keys
+        and still_wanted(record, prepared.declarations.by_key.get(key), spec=spec)
+    }
+
+
+def _frozen(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> list[str]:
+    """Keys of bundles that are gone from the source while their TemplateBundle is suspended: they stay."""
+    return [
+        key
+        for key in _gone(prepared, before, spec=spec)
+        if (declaration := prepared.declarations.by_key.get(key)) is not None
+        and declaration.bundle.spec.suspend
+    ]
+
+
+def _recent_losses(
+    records: tuple[Record, ...] | None, prepared: Prepared, taken: set[str], *, since: datetime
+) -> tuple[Record, ...]:
+    """Losses after ``since`` that were acted on and have not come back."""
+    return tuple(
+        record
+        for record in records or ()
+        if record.entity is None
+        and record_key(record) not in prepared.observed_keys
+        and record.ref not in taken
+        and (lost := read_moment(record.lost_since)) is not None
+        and lost > since
+    )
+
+
+def _tombstone(record: Record, now: datetime) -> Record:
+    return replace(record, entity=None, held=None, lost_since=format_timestamp(now))
+
+
+def _recovered_records(known: Known, before: Mapping[str, Record]) -> dict[str, Record]:
+    """Records made anew from entities that were read back from the catalog, where there is no snapshot."""
+    made: dict[str, Record] = {}
+    for ref, entity in known.recovered.items():
+        record = Record(
+            ref=ref,
+            facts=source_facts(entity),
+            bundle_id=bundle_id(entity),
+            bundle_version=bundle_version(entity),
+            generated_at=annotation(entity, GENERATED_AT),
+            content_hash=content_hash(entity),
+            entity=entity,
+            held=None,
+            lost_since=None,
+            bundle_status=None,
+            declaration_hash=None,
+        )
+        if record_key(record) not in before:
+            made[record_key(record)] = record
+    return made
+
+
+def _needed(verdict: GuardVerdict) -> bool:
+    """Whether entities whose content is unknown have to stay: they are held, and cannot be carried over."""
+    return verdict.held is not None

@@ -1,0 +1,108 @@
+"""From a list that was just read to what is decided on, without lagging worker processes and moving times.
+
+SkillMeat keeps a cache of entities per worker process, and ``skillmeat.io/generated-at`` is the moment the
+cache entry was built (``facts/skillmeat.md``, 1.1): it differs between worker processes that serve the same
+content, and a worker that was not invalidated goes on serving old content with an older one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from skillmeat_operator.api.keys import GENERATED_AT
+from skillmeat_operator.domain.observation import Json
+from skillmeat_operator.domain.template.entity import bundle_id, bundle_version, canonical_json, generated_at
+
+
+@dataclass(frozen=True, slots=True)
+class SettledReading:
+    """One complete reading, made comparable with the one before."""
+
+    elements: tuple[Json, ...]
+    """In list order; content that did not change keeps the ``generated-at`` it had when it last changed."""
+    generated: Mapping[str, datetime]
+    """The ``generated-at`` that staleness is computed from, by bundle id: the one seen in this very reading,
+    or the newest one seen where this reading's element was ignored.
+    """
+    newest: Mapping[str, datetime]
+    """The newest ``generated-at`` ever seen, by bundle id."""
+
+
+def settle(
+    elements: Sequence[Json], *, previous: Sequence[Json] | None, newest: Mapping[str, datetime]
+) -> SettledReading:
+    """Compare a fresh list with the previous one and keep what has not changed byte for byte.
+
+    An element with the bundle version of the previous reading and an older ``generated-at`` than one already
+    seen comes from a worker process that lags behind: the previous element is kept for it.
+    """
+    before: dict[str, list[Json]] = defaultdict(list)
+    for element in previous or ():
+        before[_key(element)].append(element)
+    seen = dict(newest)
+    generated: dict[str, datetime] = {}
+    settled: list[Json] = []
+    for element in elements:
+        queue = before.get(_key(element))
+        known = queue.pop(0) if queue else None
+        identifier = bundle_id(element) if isinstance(element, Mapping) else None
+        built = generated_at(element) if isinstance(element, Mapping) else None
+        lags = known is not None and _lags(element, known, built=built, newest=seen.get(identifier or ""))
+        if known is None:
+            settled.append(element)
+        elif lags:
+            settled.append(known)
+        else:
+            settled.append(known if _content(element) == _content(known) else element)
+        if identifier is not None and built is not None:
+            seen[identifier] = max(built, seen.get(identifier, built))
+            # What is ignored says nothing of how new the kept element is either, or staleness would flip with
+            # every worker process that answers.
+            kept = generated_at(known) if lags and isinstance(known, Mapping) else None
+            generated[identifier] = max(seen[identifier], kept) if kept is not None else built
+    return SettledReading(elements=tuple(settled), generated=generated, newest=seen)
+
+
+def _lags(element: Json, known: Json, *, built: datetime | None, newest: datetime | None) -> bool:
+    if built is None or not isinstance(known, Mapping):
+        return False
+    if bundle_version(element) != bundle_version(known):
+        return False
+    pinned = generated_at(known)
+    latest = max((moment for moment in (newest, pinned) if moment is not None), default=None)
+    return latest is not None and built < latest
+
+
+def _key(element: Json) -> str:
+    if not isinstance(element, Mapping):
+        return f"other:{hashlib.sha256(canonical_json(element)).hexdigest()}"
+    identifier = bundle_id(element)
+    if identifier is not None:
+        return f"bundle:{identifier}"
+    metadata = element.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return f"name:{name}" if isinstance(name, str) else "nameless"
+
+
+def _content(element: Json) -> bytes:
+    return canonical_json(_without_generated_at(element))
+
+
+def _without_generated_at(element: Any) -> Any:
+    if not isinstance(element, Mapping):
+        return element
+    metadata = element.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if (
+        not isinstance(metadata, Mapping)
+        or not isinstance(annotations, Mapping)
+        or GENERATED_AT not in annotations
+    ):
+        return element
+    rest = {key: value for key, value in annotations.items() if key != GENERATED_AT}
+    return {**element, "metadata": {**metadata, "annotations": rest}}

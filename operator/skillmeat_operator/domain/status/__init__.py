@@ -1,0 +1,1 @@
+"""From an outcome to the status of both kinds: conditions, counts, problems."""

@@ -1,0 +1,330 @@
+"""Summarise: from a visit's outcome to the CatalogSource's status. Ready is derived here and nowhere else.
+
+The table of the design (section 4) is the order of the branches in :func:`_ready`: the first one
+that matches wins.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
+from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
+from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.failure import Failure, FailureKind
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
+from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.status.problems import explanation, missing_with_reason
+from skillmeat_operator.domain.status.source_facts import answered, counted, removal_shown, servers_seen
+
+SUSPENDED_MESSAGE: Final = "suspended: nothing is read, published or verified until spec.suspend is false"
+"""Message of Ready on a suspended object of either kind."""
+
+
+def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> CatalogSourceStatus:
+    """The status after a visit.
+
+    Args:
+        source: the object with its previous status.
+        outcome: what the visit came to.
+        now: the present, in UTC.
+    """
+    previous = source.status
+    conditions = ConditionSet(previous.conditions, generation=source.generation, now=now)
+    _side(conditions, ConditionType.SOURCE_REACHABLE, outcome.source, "the last read of SkillMeat succeeded")
+    _side(
+        conditions, ConditionType.CATALOG_REACHABLE, outcome.catalog, "the last read of Backstage succeeded"
+    )
+    _informational(conditions, outcome)
+    held = outcome.plan.removal if outcome.plan is not None else None
+    if outcome.plan is not None:
+        if held is not None:
+            conditions.set(
+                ConditionType.REMOVAL_HELD,
+                TRUE,
+                Reason.REMOVAL_HELD,
+                _held_message(source, len(held.refs), held.id),
+            )
+        else:
+            conditions.remove(ConditionType.REMOVAL_HELD)
+    _ready(source, outcome, conditions, now=now)
+    status = previous.model_copy(
+        update={
+            "observed_generation": source.generation,
+            "conditions": conditions.result(),
+            **removal_shown(outcome.plan, previous, now=now),
+            **servers_seen(outcome, previous),
+            **counted(outcome, previous, now=now),
+        }
+    )
+    return answered(status, outcome)
+
+
+def announce(source: CatalogSource, *, now: datetime) -> CatalogSourceStatus:
+    """The status of a first visit that takes a while; unchanged where a visit has said something already."""
+    ready = find(source.status.conditions, ConditionType.READY)
+    if ready is not None and ready.status is not UNKNOWN:
+        return source.status
+    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
+    conditions.working(Reason.PROGRESSING, "the first sync is under way")
+    conditions.set(ConditionType.READY, UNKNOWN, Reason.PROGRESSING, "the first sync is under way")
+    return source.status.model_copy(
+        update={"observed_generation": source.generation, "conditions": conditions.result()}
+    )
+
+
+def suspended(source: CatalogSource, *, settled: bool, now: datetime) -> CatalogSourceStatus:
+    """The status of a suspended CatalogSource.
+
+    Args:
+        source: the object with its previous status.
+        settled: whether the spec without ``suspend`` is the one that was last settled.
+        now: the present, in UTC.
+    """
+    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
+    freeze(conditions, settled=settled)
+    return source.status.model_copy(
+        update={"observed_generation": source.generation, "conditions": conditions.result()}
+    )
+
+
+def freeze(conditions: ConditionSet, *, settled: bool) -> None:
+    """Conditions of a suspended object of either kind."""
+    ready = conditions.previous(ConditionType.READY)
+    stalled = conditions.previous(ConditionType.STALLED)
+    message = SUSPENDED_MESSAGE
+    if settled and ready is not None and ready.status is not UNKNOWN:
+        conditions.remove(ConditionType.RECONCILING)
+        conditions.set(ConditionType.READY, ready.status, ready.reason, message)
+        if stalled is not None and ready.status is FALSE:
+            conditions.set(ConditionType.STALLED, TRUE, stalled.reason, stalled.message)
+        return
+    conditions.set(ConditionType.READY, FALSE, Reason.SUSPENDED, message)
+    conditions.stuck(Reason.SUSPENDED, message)
+
+
+def finalizing(source: CatalogSource, *, message: str, now: datetime) -> CatalogSourceStatus:
+    """The status of a CatalogSource whose deletion waits for the portal."""
+    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
+    conditions.working(Reason.FINALIZING, message)
+    conditions.set(ConditionType.READY, FALSE, Reason.FINALIZING, message)
+    return source.status.model_copy(
+        update={"observed_generation": source.generation, "conditions": conditions.result()}
+    )
+
+
+def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *, now: datetime) -> None:
+    blocking = _blocking(outcome)
+    document = outcome.diagnosis.document
+    if blocking is not None:
+        failure, stalled = blocking
+        _fail(conditions, failure.reason, failure.message, stalled=stalled)
+    elif outcome.plan is not None and outcome.plan.removal is not None:
+        held = conditions.current(ConditionType.REMOVAL_HELD)
+        _fail(conditions, Reason.REMOVAL_HELD, held.message if held is not None else "", stalled=True)
+        _synced(conditions, outcome)
+    elif document is not None:
+        conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
+        _fail(conditions, document.reason, document.message, stalled=True)
+    elif failures := _failures(outcome):
+        _transient(source, failures, conditions, now=now)
+        if outcome.state is not None and not outcome.converging:
+            _synced(conditions, outcome)
+    elif outcome.plan is None or not outcome.plan.publishable or not outcome.published:
+        _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, _unavailable(outcome), stalled=False)
+    elif outcome.converging:
+        _converge(source, conditions)
+    else:
+        _settle(outcome, outcome.plan, conditions)
+
+
+def _failures(outcome: Outcome) -> list[Failure]:
+    """What failed on either side, the source's first."""
+    sides = (outcome.source, outcome.catalog)
+    return [side.failure for side in sides if side is not None and side.failure is not None]
+
+
+def _blocking(outcome: Outcome) -> tuple[Failure, bool] | None:
+    """The first failure that waiting does not help against, or a Secret that is awaited; True: Stalled."""
+    if outcome.configuration is not None:
+        return outcome.configuration, True
+    sides = [side for side in (outcome.source, outcome.catalog) if side is not None]
+    found = [(side.failure, side.stalled) for side in sides if side.failure is not None]
+    blocking = [one for one in found if one[1] or one[0].kind is FailureKind.SECRET]
+    # Configuration first, then what is refused or missing for good, then what is awaited.
+    return min(
+        blocking, key=lambda one: (one[0].kind is not FailureKind.CONFIGURATION, not one[1]), default=None
+    )
+
+
+def _unavailable(outcome: Outcome) -> str:
+    if outcome.plan is not None and outcome.plan.publishable:
+        return (
+            "what is to be published could not be stored in the operator's namespace; what was published "
+            "before stays: see the operator's log, and its Role there"
+        )
+    return "neither the stored state nor the catalog could be read; nothing is published until one can be"
+
+
+def _converge(source: CatalogSource, conditions: ConditionSet) -> None:
+    """Hashes still differ, within the deadline: Ready stays True if it is, for this generation."""
+    if not ready_for(source.status.conditions, source.generation):
+        message = "published; the catalog is catching up"
+        conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
+        _fail(conditions, Reason.PROGRESSING, message, stalled=False)
+        return
+    conditions.at_rest()
+    ready = conditions.previous(ConditionType.READY)
+    if ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
+        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, "all servers answer again")
+
+
+def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
+    """Everything was done; what is missing now is missing for a reason or without one."""
+    _synced(conditions, outcome)
+    missing = outcome.state.missing if outcome.state is not None else ()
+    unexplained = [ref for ref in missing if explanation(outcome, ref) is None]
+    if unexplained:
+        _fail(
+            conditions,
+            Reason.NOT_YET_PROCESSED,
+            f"{len(unexplained)} of {len(plan.published)} templates are not in the catalog, "
+            "and the portal gives no reason yet; see status.problems",
+            stalled=False,
+        )
+        return
+    conditions.at_rest()
+    troubled = len(plan.invalid) + len(plan.conflicting) + len(missing)
+    if troubled or outcome.moved is not None:
+        conditions.set(
+            ConditionType.READY,
+            TRUE,
+            Reason.SUCCEEDED_WITH_PROBLEMS,
+            f"{_published(plan)}; {troubled} with problems, see status.problems"
+            if troubled
+            else f"{_published(plan)}; {outcome.moved.message if outcome.moved is not None else ''}",
+        )
+    elif not plan.published:
+        conditions.set(
+            ConditionType.READY, TRUE, Reason.NO_TEMPLATES, "the source has no template to publish"
+        )
+    else:
+        conditions.set(
+            ConditionType.READY, TRUE, Reason.SUCCEEDED, f"{_published(plan)} and verified in the catalog"
+        )
+
+
+def _published(plan: Plan) -> str:
+    count = len(plan.published)
+    return f"{count} template{'' if count == 1 else 's'} published"
+
+
+def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
+    state, plan = outcome.state, outcome.plan
+    if state is None or plan is None or outcome.converging:
+        return
+    if outcome.moved is not None:
+        conditions.set(ConditionType.CATALOG_SYNCED, FALSE, outcome.moved.reason, outcome.moved.message)
+    elif state.missing:
+        reasons = missing_with_reason(outcome)
+        first = next(
+            (reasons[ref].reason for ref in state.missing if ref in reasons), Reason.NOT_YET_PROCESSED
+        )
+        conditions.set(
+            ConditionType.CATALOG_SYNCED,
+            FALSE,
+            first,
+            f"{len(state.missing)} of {len(plan.published)} published templates are not shown as published; "
+            "see status.problems",
+        )
+    else:
+        conditions.set(
+            ConditionType.CATALOG_SYNCED, TRUE, Reason.SUCCEEDED, "the catalog shows what is published"
+        )
+
+
+def _transient(
+    source: CatalogSource, failures: list[Failure], conditions: ConditionSet, *, now: datetime
+) -> None:
+    """An outage: Ready stays True for the grace, counted from when the first of the sides failed."""
+    failing = [
+        condition
+        for kind in (ConditionType.SOURCE_REACHABLE, ConditionType.CATALOG_REACHABLE)
+        if (condition := conditions.current(kind)) is not None and condition.status is FALSE
+    ]
+    since = min((condition.last_transition_time for condition in failing), default=now)
+    first = failures[0]
+    if (
+        ready_for(source.status.conditions, source.generation)
+        and now - since < source.spec.outage_grace_period
+    ):
+        conditions.at_rest()
+        conditions.set(
+            ConditionType.READY,
+            TRUE,
+            Reason.SERVING_LAST_GOOD,
+            f"the last good state stays published: {first.message}",
+        )
+        return
+    _fail(conditions, first.reason, first.message, stalled=False)
+
+
+def _fail(conditions: ConditionSet, reason: Reason, message: str, *, stalled: bool) -> None:
+    conditions.set(ConditionType.READY, FALSE, reason, message)
+    if stalled:
+        conditions.stuck(reason, message)
+    else:
+        conditions.working(reason, message)
+
+
+def _side(conditions: ConditionSet, kind: ConditionType, side: SideOutcome | None, well: str) -> None:
+    if side is None:
+        if conditions.current(kind) is None:
+            conditions.set(kind, UNKNOWN, Reason.PROGRESSING, "not tried yet")
+    elif side.failure is None:
+        conditions.set(kind, TRUE, Reason.SUCCEEDED, well)
+    else:
+        conditions.set(kind, FALSE, side.failure.reason, side.failure.message)
+
+
+def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
+    plan = outcome.plan
+    if conditions.current(ConditionType.CATALOG_SYNCED) is None:
+        conditions.set(ConditionType.CATALOG_SYNCED, UNKNOWN, Reason.PROGRESSING, "not verified yet")
+    if plan is None:
+        return
+    if plan.stale:
+        message = (
+            f"SkillMeat has something newer than what it serves for {plan.stale} of {plan.selected} templates"
+        )
+        conditions.set(ConditionType.STALE, TRUE, Reason.UPSTREAM_NEWER, message)
+    elif plan.stale_known and (outcome.staleness_known or plan.selected):
+        conditions.set(
+            ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "what SkillMeat serves is as new as its bundles"
+        )
+    else:
+        conditions.set(
+            ConditionType.STALE,
+            UNKNOWN,
+            Reason.STALENESS_UNKNOWN,
+            "SkillMeat does not tell how new its bundles are",
+        )
+    if plan.invalid:
+        message = (
+            f"{len(plan.invalid)} of {plan.selected} templates would be refused by Backstage; "
+            "see status.problems"
+        )
+        conditions.set(ConditionType.ENTITIES_INVALID, TRUE, Reason.ENTITY_INVALID, message)
+    else:
+        conditions.set(ConditionType.ENTITIES_INVALID, FALSE, Reason.SUCCEEDED, "all templates are valid")
+
+
+def _held_message(source: CatalogSource, count: int, identifier: str) -> str:
+    return (
+        f"{count} template{'' if count == 1 else 's'} vanished from SkillMeat, more than spec.removalPolicy "
+        "lets go, and stay published; bring them back, or approve the removal with: "
+        f"kubectl annotate --overwrite smsrc/{source.name} -n {source.namespace} "
+        f"skillmeat.io/approve-removal={identifier}"
+    )

@@ -1,0 +1,1 @@
+"""Whether the catalog shows what is published, and why something is missing."""

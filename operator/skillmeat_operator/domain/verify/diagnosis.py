@@ -1,0 +1,102 @@
+"""Why a published entity is not in the catalog: from what the portal answered to a reason and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.domain.decide.ownership import Holder
+from skillmeat_operator.domain.observation import DryRun
+from skillmeat_operator.domain.verify.convergence import CatalogState
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A reason and one sentence with the remedy."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is known about the entities that are missing."""
+
+    document: Finding | None = None
+    """Set when the portal refuses the document as a whole."""
+    cannot_read: bool = False
+    """The dry run succeeds and the location is there, and yet the token sees nothing."""
+    entities: Mapping[str, Finding] = field(default_factory=dict)
+    """By ref; entities without an entry are not processed yet."""
+
+
+def diagnose(
+    state: CatalogState,
+    *,
+    dry_run: DryRun | None,
+    holders: Mapping[str, Holder],
+    reads_entities: bool,
+    target: str,
+) -> Diagnosis:
+    """Turn the portal's answers into reasons.
+
+    Args:
+        state: what is missing.
+        dry_run: the portal's answer to a dry run of the document; None where none was made.
+        holders: somebody else's entities under missing refs.
+        reads_entities: whether the token was seen to read any entity of whatever kind.
+        target: URL of the document.
+    """
+    entities: dict[str, Finding] = {}
+    # Where the portal's rules refuse the kind it names the first entity, with which nothing is wrong.
+    by_rule = dry_run is not None and dry_run.kind_not_allowed
+    for ref in state.missing:
+        if ref in holders:
+            entities[ref] = Finding(Reason.CONFLICT, conflict_message(holders[ref]))
+        elif not by_rule and (ref in state.refused or (dry_run is not None and ref in dry_run.refused_refs)):
+            entities[ref] = Finding(
+                Reason.SCHEMA_REFUSED,
+                "the portal refuses this entity and shows an older form or none; "
+                "see the portal's log for the rule, and correct the template in SkillMeat",
+            )
+    if dry_run is None:
+        return Diagnosis(entities=entities)
+    if dry_run.ok:
+        return Diagnosis(cannot_read=not reads_entities, entities=entities)
+    return Diagnosis(document=_refusal(dry_run, target), entities=entities)
+
+
+def conflict_message(holder: Holder) -> str:
+    """What a conflict means and what helps."""
+    return (
+        f"{holder.described()} holds this ref in the catalog and keeps it; remove it there, "
+        "or give the entity another name with entityDefaults.namePrefix or a TemplateBundle's overrides.name"
+    )
+
+
+def _refusal(dry_run: DryRun, target: str) -> Finding:
+    host = target.partition("://")[2].partition("/")[0]
+    if dry_run.kind_not_allowed:
+        return Finding(
+            Reason.KIND_NOT_ALLOWED,
+            "the portal's catalog.rules do not allow kind Template from this location: "
+            "add `- allow: [Template]` to catalog.rules in its app-config",
+        )
+    if dry_run.host_not_allowed:
+        return Finding(
+            Reason.HOST_NOT_ALLOWED,
+            f"the portal may not read from {host}: add `- host: {host}` to backend.reading.allow in its "
+            "app-config",
+        )
+    if dry_run.unreachable:
+        return Finding(
+            Reason.DOCUMENT_REFUSED,
+            f"the portal cannot read the document at {host}: check that --public-url is reachable from the "
+            "portal",
+        )
+    return Finding(
+        Reason.DOCUMENT_REFUSED,
+        "the portal refuses the document as a whole; "
+        "run a dry run of the location in the portal, or see its log, for the entity that breaks it",
+    )

@@ -1,0 +1,107 @@
+"""Conditions while a status is derived: times, generations, order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Condition, ConditionType, Reason
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
+from tests.conditions.builders import NOW
+
+LATER = NOW + timedelta(minutes=5)
+READY, STALE = ConditionType.READY, ConditionType.STALE
+
+
+def condition(kind: str, status: str = "True", generation: int = 1, message: str = "m") -> Condition:
+    return Condition(
+        type=kind,
+        status=status,
+        observed_generation=generation,
+        last_transition_time=NOW,
+        reason="Succeeded",
+        message=message,
+    )
+
+
+def test_a_time_moves_with_the_status_and_only_then() -> None:
+    previous = [condition(READY), condition(STALE, "False")]
+    conditions = ConditionSet(previous, generation=2, now=LATER)
+    conditions.set(READY, TRUE, Reason.NO_TEMPLATES, "another message")
+    conditions.set(STALE, UNKNOWN, Reason.STALENESS_UNKNOWN, "")
+    ready, stale = conditions.result()
+    assert (ready.last_transition_time, ready.reason, ready.message) == (
+        NOW,
+        "NoTemplates",
+        "another message",
+    )
+    assert stale.last_transition_time == LATER
+
+
+def test_a_status_that_goes_back_and_forth_in_one_derivation_did_not_move() -> None:
+    conditions = ConditionSet([condition(READY)], generation=1, now=LATER)
+    conditions.set(READY, FALSE, Reason.PROGRESSING, "")
+    conditions.set(READY, TRUE, Reason.SUCCEEDED, "")
+    assert conditions.result()[0].last_transition_time == NOW
+
+
+def test_times_are_whole_seconds() -> None:
+    conditions = ConditionSet([], generation=1, now=NOW.replace(microsecond=5))
+    conditions.set(READY, TRUE, Reason.SUCCEEDED, "")
+    assert conditions.result()[0].last_transition_time == NOW
+
+
+def test_every_condition_gets_the_generation_also_one_that_was_not_touched() -> None:
+    conditions = ConditionSet([condition(READY), condition(STALE)], generation=7, now=LATER)
+    assert {one.observed_generation for one in conditions.result()} == {7}
+
+
+def test_conditions_come_in_the_declared_order_and_strangers_go() -> None:
+    previous = [condition(kind) for kind in reversed(CONDITIONS)]
+    conditions = ConditionSet([condition("Stranger"), *previous], generation=1, now=LATER)
+    assert [one.type for one in conditions.result()] == [str(kind) for kind in CONDITIONS]
+
+
+def test_reconciling_and_stalled_exclude_each_other() -> None:
+    conditions = ConditionSet([], generation=1, now=NOW)
+    conditions.working(Reason.PROGRESSING, "")
+    conditions.stuck(Reason.INVALID_SPEC, "")
+    assert [one.type for one in conditions.result()] == ["Stalled"]
+    conditions.working(Reason.PROGRESSING, "")
+    assert [one.type for one in conditions.result()] == ["Reconciling"]
+    conditions.at_rest()
+    assert conditions.result() == ()
+
+
+def test_what_was_before_stays_to_be_asked() -> None:
+    conditions = ConditionSet([condition(READY)], generation=1, now=LATER)
+    conditions.remove(READY)
+    assert conditions.current(READY) is None
+    assert conditions.previous(READY) == condition(READY)
+
+
+def test_a_long_message_is_cut() -> None:
+    conditions = ConditionSet([], generation=1, now=NOW)
+    conditions.set(READY, TRUE, Reason.SUCCEEDED, "x" * 5000)
+    assert len(conditions.result()[0].message) == 4096
+
+
+@pytest.mark.parametrize(
+    ("conditions", "generation", "expected"),
+    [
+        ([], 1, False),
+        ([condition(READY)], 1, True),
+        ([condition(READY)], 2, False),
+        ([condition(READY, "False")], 1, False),
+        ([condition(READY, "Unknown")], 1, False),
+        ([condition(STALE)], 1, False),
+    ],
+)
+def test_ready_for(conditions: list[Condition], generation: int, expected: bool) -> None:
+    assert ready_for(conditions, generation) is expected
+
+
+def test_find() -> None:
+    assert find([condition(STALE), condition(READY)], READY) == condition(READY)
+    assert find([], READY) is None

@@ -121,6 +121,9 @@ def _set_up(scene: Scene, stack: ExitStack) -> None:
             stack.callback(scene.tenants[name].close)
     for tenant in (*scene.neighbours, *scene.tenants.values()):
         tenant.wait_ready(reason="Succeeded")
+    for tenant in scene.neighbours:
+        # The staleness pages come after the list.
+        eventually(lambda one=tenant: one.condition("Stale")["status"] == "False", what="Stale is known")
     scene.untouched = [tenant.get()["metadata"]["resourceVersion"] for tenant in scene.neighbours]
     for name, tenant in scene.tenants.items():
         scene.shown[name] = tenant.portal()

@@ -12,7 +12,6 @@ import signal
 import socket
 import time
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
@@ -24,40 +23,43 @@ from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 from skillmeat_operator.api.keys import CATALOG_SOURCE
-from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.controller.config import OperatorConfig
+from skillmeat_operator.controller.keep_running import keep_running
+from skillmeat_operator.controller.listeners import Listeners
 from skillmeat_operator.controller.publication.claims import Claims
 from skillmeat_operator.controller.publication.documents import DocumentLookup
-from skillmeat_operator.controller.publication.snapshots import Snapshots
-from skillmeat_operator.controller.queue import WorkQueue
+from skillmeat_operator.controller.publication.publications import Publications
+from skillmeat_operator.controller.queue import Result, WorkQueue
 from skillmeat_operator.controller.remote.connections import Connections
 from skillmeat_operator.controller.remote.outbound import outbound_client
-from skillmeat_operator.controller.remote.poller import Pollers
-from skillmeat_operator.controller.remote.portals import Portals
+from skillmeat_operator.controller.remote.remotes import Remotes
+from skillmeat_operator.controller.scope import Scopes
 from skillmeat_operator.controller.visit.bundles import BundleReconciler
-from skillmeat_operator.controller.visit.catalog import CatalogKeeper
+from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
+from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
 from skillmeat_operator.controller.visit.decision import Decider
-from skillmeat_operator.controller.visit.deletion import Deleter, Finalizers
+from skillmeat_operator.controller.visit.deletion.deleter import Deleter
+from skillmeat_operator.controller.visit.deletion.finalizers import Finalizers
+from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.gather import Gatherer
-from skillmeat_operator.controller.visit.memory import SourceMemory
-from skillmeat_operator.controller.visit.schedule import Scheduler
+from skillmeat_operator.controller.visit.planning import Planner
+from skillmeat_operator.controller.visit.resting import RestingVisits
 from skillmeat_operator.controller.visit.source import Identity, SourceReconciler
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
+from skillmeat_operator.controller.watch.changes import Changes
 from skillmeat_operator.controller.watch.dispatch import Dispatcher
-from skillmeat_operator.controller.watch.kopf_watches import Watches, registry
-from skillmeat_operator.controller.watch.lists import Lister
-from skillmeat_operator.controller.watch.login import add_login
 from skillmeat_operator.controller.watch.store import Store
+from skillmeat_operator.controller.watch.watching import Watching
 from skillmeat_operator.domain.decide.configuration import publication
-from skillmeat_operator.serving.documents import Documents
-from skillmeat_operator.serving.health import Health
-from skillmeat_operator.serving.server import HttpServer
 
 logger = logging.getLogger(__name__)
 
+_UID_AGAIN = 1.0
+"""Seconds between two tries to read the cluster's UID."""
+
 STUCK_AFTER = 300.0
-"""Seconds by which a due visit may be late before the operator counts as stuck."""
+"""Seconds without a visit that begins or ends, while some are due, after which the operator is stuck."""
 
 
 def _now() -> datetime:
@@ -75,21 +77,22 @@ async def run_operator(config: OperatorConfig) -> int:
     access = await find_access(
         kubeconfig=str(config.kubeconfig) if config.kubeconfig is not None else None, context=config.context
     )
+    listeners = Listeners(config)
+    try:
+        await listeners.start()
+    except OSError:
+        logger.exception("an address cannot be listened on, and the operator cannot do without it")
+        await listeners.stop()
+        return 1
     client = KubernetesClient(access, timeout=config.timings.kubernetes_timeout)
     try:
-        cluster_uid = config.cluster_id or await _cluster_uid(client, stop)
-        if cluster_uid is None:
-            return 0
-        operator = Operator(
-            config,
-            access=access,
-            client=client,
-            cluster_uid=cluster_uid,
-            http=await outbound_client(config, access),
-            stop=stop,
-        )
-        return await operator.run()
+        starting = asyncio.create_task(_start(config, access, client, listeners, stop), name="start")
+        await _first(starting, stop)
+        if not starting.cancelled():
+            await starting.result().run()
+        return 0
     finally:
+        await listeners.stop()
         await client.close()
 
 
@@ -99,20 +102,52 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-async def _cluster_uid(client: KubernetesClient, stop: asyncio.Event) -> str | None:
-    """UID of kube-system, awaited while the API server is away; None when told to stop meanwhile."""
-    while not stop.is_set():
+async def _first(task: asyncio.Task[Operator], stop: asyncio.Event) -> None:
+    """Wait for a task, or cancel it when the operator is told to stop."""
+    waiter = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait([task, waiter], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiter.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def _start(
+    config: OperatorConfig,
+    access: ClusterAccess,
+    client: KubernetesClient,
+    listeners: Listeners,
+    stop: asyncio.Event,
+) -> Operator:
+    """The operator, once the API server tells which cluster this is."""
+    return Operator(
+        config,
+        access=access,
+        client=client,
+        cluster_uid=config.cluster_id or await _cluster_uid(client, listeners),
+        http=await outbound_client(config, access),
+        listeners=listeners,
+        stop=stop,
+    )
+
+
+async def _cluster_uid(client: KubernetesClient, listeners: Listeners) -> str:
+    """UID of kube-system, awaited while the API server is away."""
+    told: type[KubernetesError] | None = None
+    while True:
         try:
             return await client.cluster_uid()
         except KubernetesError as error:
-            logger.warning(
+            listeners.waiting_for = (
                 "the cluster's UID cannot be read, trying again; where the operator may not read namespace "
-                "kube-system, give --cluster-id: %s",
-                error,
+                f"kube-system, give --cluster-id: {error}"
             )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), timeout=2.0)
-    return None
+            if told is not type(error):
+                told = type(error)
+                logger.warning("%s", listeners.waiting_for)
+            await asyncio.sleep(_UID_AGAIN)
 
 
 class Operator:
@@ -126,6 +161,7 @@ class Operator:
         client: KubernetesClient,
         cluster_uid: str,
         http: HttpClient,
+        listeners: Listeners,
         stop: asyncio.Event,
     ) -> None:
         self._config = config
@@ -133,10 +169,10 @@ class Operator:
         self._cluster_uid = cluster_uid
         timings, clock = config.timings, time.monotonic
         uniform = random.SystemRandom().uniform
-        self._store = store = Store()
-        self._memories: dict[str, SourceMemory] = {}
+        self._store = store = Store(tuple(config.namespaces))
+        self._changes = changes = Changes(clock=clock)
         self._snapshot_store = snapshot_store = SnapshotStore(client, config.operator_namespace)
-        self._snapshots = snapshots = Snapshots(snapshot_store)
+        self._publications = publications = Publications(snapshot_store, clock=clock)
         self._http = http
         connections = Connections(
             http=self._http,
@@ -145,28 +181,21 @@ class Operator:
             secrets=SecretReader(client),
             backstage_url=config.backstage_url,
             backstage_token_file=config.backstage_token_file,
+            clock=clock,
             timings=timings,
         )
-        self._queue = WorkQueue(self._visit, workers=config.workers, clock=clock, bulkhead=self._bulkhead)
-        self._pollers = pollers = Pollers(notify=self._add, clock=clock, uniform=uniform, timings=timings)
-        self._portals = portals = Portals(notify=self._add, clock=clock, uniform=uniform, timings=timings)
-        self._claims = Claims()
-        self._scheduler = scheduler = Scheduler(
-            add=self._add,
-            pollers=pollers,
-            portals=portals,
-            clock=clock,
-            now=_now,
-            uniform=uniform,
-            timings=timings,
+        self._queue = WorkQueue(
+            self._visit, workers=config.workers, share=self._share, clock=clock, uniform=uniform
+        )
+        self._remotes = remotes = Remotes(
+            mark_due=self._mark_due, clock=clock, uniform=uniform, timings=timings
         )
         dispatcher = Dispatcher(
             store=store,
-            memories=self._memories,
-            add=self._add,
+            changes=changes,
+            add=self._changed,
             forget=self._forget,
             interrupt=self._queue.interrupt,
-            clock=clock,
             uniform=uniform,
             timings=timings,
         )
@@ -174,20 +203,51 @@ class Operator:
         writer = ObjectWriter(
             store=store, seen=dispatcher.seen, statuses=StatusWriter(client), events=events, now=_now
         )
-        self._bundles = BundleReconciler(store=store, writer=writer, add=self._add, now=_now, timings=timings)
+        bundles = BundleReconciler(
+            store=store, writer=writer, mark_due=self._mark_due, now=_now, timings=timings
+        )
+        self._bundles = bundles
         finalizers = Finalizers(client)
-        self._deleter = Deleter(
+        judge = FailureJudge(clock=clock, now=_now, timings=timings)
+        deleter = Deleter(
             cluster_uid=cluster_uid,
             target_of=self._target_of,
             connections=connections,
-            portals=portals,
-            snapshots=snapshots,
+            remotes=remotes,
+            publications=publications,
             finalizers=finalizers,
             writer=writer,
-            scheduler=scheduler,
             clock=clock,
             now=_now,
             timings=timings,
+        )
+        decider = Decider(
+            publications=publications,
+            claims=Claims(),
+            lookups=remotes.lookups,
+            now=_now,
+            timings=timings,
+        )
+        keeper = CatalogKeeper(
+            cluster_uid=cluster_uid,
+            clock=clock,
+            timings=timings,
+            expected=remotes.expected,
+            ensure_finalizer=finalizers.ensure,
+        )
+        external = ExternalVerifier(lookups=remotes.lookups, clock=clock, timings=timings)
+        self._scopes = Scopes(
+            self._queue,
+            remotes,
+            connections,
+            changes,
+            judge,
+            decider,
+            keeper,
+            external,
+            deleter,
+            bundles,
+            publications,
         )
         self._reconciler = SourceReconciler(
             identity=Identity(
@@ -197,72 +257,61 @@ class Operator:
                 allowed_catalog_namespaces=tuple(config.allowed_catalog_namespaces),
             ),
             store=store,
-            memories=self._memories,
+            changes=changes,
+            remotes=remotes,
+            judge=judge,
             gatherer=Gatherer(
                 connections=connections,
-                pollers=pollers,
-                portals=portals,
-                working=self._deleter.remember,
-                clock=clock,
-                now=_now,
+                remotes=remotes,
+                changes=changes,
+                working=deleter.remember,
+                judge=judge,
                 timings=timings,
             ),
-            decider=Decider(snapshots=snapshots, claims=self._claims, now=_now, timings=timings),
-            snapshots=snapshots,
-            keeper=CatalogKeeper(
-                cluster_uid=cluster_uid, clock=clock, timings=timings, ensure_finalizer=finalizers.ensure
+            decider=decider,
+            publications=publications,
+            keeper=keeper,
+            external=external,
+            deleter=deleter,
+            bundles=bundles,
+            resting=RestingVisits(
+                remotes=remotes, publications=publications, bundles=bundles, writer=writer, now=_now
             ),
-            deleter=self._deleter,
-            bundles=self._bundles,
             writer=writer,
-            scheduler=scheduler,
+            planner=Planner(now=_now, uniform=uniform, timings=timings),
             clock=clock,
             now=_now,
             timings=timings,
         )
-        self._lister = Lister(
-            client,
+        self._watching = Watching(
             store=store,
             dispatcher=dispatcher,
-            namespaces=tuple(config.namespaces),
+            client=client,
+            access=access,
             swept=self._sweep,
             clock=clock,
             timings=timings,
         )
         self._stop_asked = stop
-        self._handlers = registry(dispatcher, self._lister.ask, loop=asyncio.get_running_loop())
-        add_login(self._handlers, access)
         provider = DocumentLookup(
-            store=store, snapshots=snapshots, heads=snapshot_store, cluster_uid=cluster_uid, timings=timings
+            store=store,
+            publications=publications,
+            heads=snapshot_store,
+            cluster_uid=cluster_uid,
+            timings=timings,
         )
-        self._document_server = HttpServer(
-            config.serve_address.host, config.serve_address.port, Documents(provider)
-        )
-        self._probe_server = HttpServer(
-            config.metrics_address.host,
-            config.metrics_address.port,
-            Health(progress=self._progress, ready=self._ready),
-        )
+        listeners.serve(provider, progress=self._progress, ready=self._watching.problem)
 
-    async def run(self) -> int:
-        """Run until it is told to stop, or until a part fails that the operator cannot do without."""
-        stop = self._stop_asked
-        await self._document_server.start()
-        await self._probe_server.start()
-        watches = Watches(self._handlers, namespaces=tuple(self._config.namespaces))
+    async def run(self) -> None:
+        """Run until it is told to stop; a part that ends is begun anew."""
         tasks = [
-            asyncio.create_task(watches.run(), name="watch"),
-            asyncio.create_task(self._lister.run(), name="list"),
-            asyncio.create_task(self._work(), name="work"),
+            asyncio.create_task(keep_running("watching", self._watching.run), name="watch"),
+            asyncio.create_task(keep_running("work", self._work), name="work"),
         ]
-        waiter = asyncio.create_task(stop.wait(), name="stop")
         logger.info("started")
         try:
-            await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            return self._exit_code(stop, tasks)
+            await self._stop_asked.wait()
         finally:
-            waiter.cancel()
-            watches.stop()
             await self._stop(tasks)
             logger.info("stopped")
 
@@ -270,55 +319,38 @@ class Operator:
         await self._store.gate.wait()
         await self._queue.run()
 
-    def _exit_code(self, stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> int:
-        if stop.is_set():
-            return 0
-        for task in tasks:
-            if task.done() and not task.cancelled():
-                error = task.exception()
-                logger.error(
-                    "%s ended and the operator cannot go on without it", task.get_name(), exc_info=error
-                )
-        return 1
-
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         """Stop within the time for it: no new visits, what is under way is cut at its next await."""
-        for task in tasks[1:]:
+        for task in tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.timings.shutdown_timeout):
-                await asyncio.gather(*tasks[1:], return_exceptions=True)
-                await self._pollers.stop()
-                await asyncio.gather(self._document_server.stop(), self._probe_server.stop())
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._remotes.stop()
                 await self._http.aclose()
-                await asyncio.wait(tasks[:1], timeout=1.0)
-        tasks[0].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _visit(self, uid: str) -> None:
-        if self._store.sources.get(uid) is not None:
-            await self._reconciler.visit(uid)
-        else:
-            await self._bundles.visit_orphan(uid)
+    async def _visit(self, uid: str) -> Result:
+        is_source = self._store.sources.get(uid) is not None
+        try:
+            return await (self._reconciler.visit(uid) if is_source else self._bundles.visit_orphan(uid))
+        finally:
+            if self._store.sources.get(uid) is None and self._store.bundles.get(uid) is None:
+                # It went while it was visited: what the visit registered meanwhile goes too.
+                self._scopes.close(uid)
 
-    def _add(self, uid: str, delay: float) -> None:
+    def _changed(self, uid: str, delay: float) -> None:
+        self._queue.add(uid, delay=delay, changed=True)
+
+    def _mark_due(self, uid: str, delay: float) -> None:
         self._queue.add(uid, delay=delay)
 
-    def _bulkhead(self, uid: str) -> str | None:
-        """The server whose slowness would hold a visit up."""
-        obj = self._store.sources.get(uid)
-        if obj is None:
-            return None
-        source = ((obj.get("spec") or {}).get("source") or {}).get("skillmeat") or {}
-        return urlsplit(str(source.get("url", ""))).netloc or None
+    def _share(self, uid: str) -> str:
+        """Namespace of an object: namespaces take turns."""
+        obj = self._store.sources.get(uid) or self._store.bundles.get(uid)
+        return obj["metadata"].get("namespace", "") if obj is not None else ""
 
     def _forget(self, uid: str) -> None:
-        self._queue.forget(uid)
-        self._scheduler.forget(uid)
-        self._claims.release(uid)
-        self._snapshots.forget(uid)
-        self._deleter.forget(uid)
-        self._memories.pop(uid, None)
+        self._scopes.close(uid)
 
     def _target_of(self, visit: Visit) -> str | None:
         return publication(
@@ -339,18 +371,15 @@ class Operator:
             try:
                 found = await self._client.get(CATALOG_SOURCE.plural, head.namespace, head.name)
             except NotFoundError:
-                await self._snapshots.delete(head.uid)
+                await self._publications.delete(head.uid)
                 continue
             except KubernetesError:
                 continue
-            if CatalogSource.from_object(found).uid != head.uid:
-                await self._snapshots.delete(head.uid)
+            if found["metadata"]["uid"] != head.uid:
+                await self._publications.delete(head.uid)
 
     def _progress(self) -> str | None:
         if not self._store.gate.is_set():
             return None
-        late = self._queue.overdue()
-        return f"a visit is overdue by {late:.0f} s" if late > STUCK_AFTER else None
-
-    def _ready(self) -> str | None:
-        return None if self._store.gate.is_set() else "the objects have not been listed yet"
+        stuck = self._queue.stuck_for()
+        return f"no visit has begun or ended for {stuck:.0f} s" if stuck > STUCK_AFTER else None

@@ -22,6 +22,24 @@ class Timings:
     """Changes of TemplateBundles within this time lead to one visit of their CatalogSource."""
     relist_interval: float = 600.0
     """Cadence of the full list that drops what vanished while a watch was interrupted."""
+    relist_settle: float = 2.0
+    """Time between the relist of a watch and the full list that drops what vanished before it."""
+    watch_retry_first: float = 0.25
+    """First delay before a watch that ended is begun anew, and a list that failed is tried again."""
+    watch_retry_longest: float = 5.0
+    """Longest of these delays."""
+    watch_look_away: float = 1.0
+    """Cadence at which it is looked whether what is missing for a watch is back."""
+    watch_look: float = 15.0
+    """Cadence at which a watch that is well is compared with the API server."""
+    watch_begin: float = 1.5
+    """How long kopf may take from finding the kinds to its list; else it did not find ours."""
+    watch_open: float = 30.0
+    """How long kopf may take from its start, or from its list, to the watch."""
+    watch_trouble: float = 3.0
+    """How long kopf's calls may fail while the operator's own succeed."""
+    watch_behind: float = 30.0
+    """How far a watch may be behind a full list."""
     start_spread: float = 1.0
     """First reads after a start are spread over this time per server."""
     fresh_enough: float = 10.0
@@ -71,6 +89,8 @@ class Timings:
     staleness_least: float = 600.0
     """Least time between two readings of the staleness pages."""
 
+    stored_look: float = 30.0
+    """How old a look at the snapshots in the cluster may be that a visit takes over from another."""
     head_deadline: float = 1.0
     """How long the document endpoint waits for the head of a snapshot."""
     catalog_timeout: float = 15.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -46,10 +48,16 @@ class Seen:
 
 
 class FaultProxy:
-    """Forwards to ``target`` (a base URL) unless ``fault`` is set; ``down()`` refuses connections."""
+    """Forwards to ``target`` (a base URL) unless ``fault`` is set; ``down()`` refuses connections.
 
-    def __init__(self, target: str) -> None:
+    Watches of an API server (``watch=true``) are forwarded as they come; ``say`` adds a line to each.
+    """
+
+    def __init__(self, target: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
+        self._watches: set[BaseHTTPRequestHandler] = set()
+        self._lock = threading.Lock()
         self.port = ports.take()
         self.fault: Fault | None = None
         self.seen: list[Seen] = []
@@ -74,7 +82,7 @@ class FaultProxy:
             def do_GET(self) -> None:
                 proxy.handle(self)
 
-            do_POST = do_PUT = do_DELETE = do_GET
+            do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -99,6 +107,22 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
         self._server = None
+        self.end_watches()
+
+    def say(self, line: bytes) -> int:
+        """Add a line to each watch; how many there are."""
+        with self._lock:
+            for handler in self._watches:
+                with contextlib.suppress(OSError):
+                    _chunk(handler, line + b"\n")
+            return len(self._watches)
+
+    def end_watches(self) -> None:
+        """Hang up on whoever watches."""
+        with self._lock:
+            for handler in self._watches:
+                with contextlib.suppress(OSError):
+                    handler.connection.shutdown(socket.SHUT_RDWR)
 
     def requests(self, path: str = "", method: str | None = None) -> list[Seen]:
         """Requests whose path contains the text."""
@@ -125,13 +149,17 @@ class FaultProxy:
             self._send(handler, fault.status, dict(fault.headers), fault.body, cut=fault.cut)
             return
         parts = urlsplit(self.target)
-        connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port or 80, timeout=60)
+        connection = self._connect(parts.hostname or LOOPBACK, parts.port)
         try:
             headers = {key: value for key, value in handler.headers.items() if key.lower() not in _HOP_BY_HOP}
             # The server counts equal requests by client: each proxy stands for one of its own.
             headers.setdefault("X-Forwarded-For", f"172.16.{self.port >> 8}.{self.port & 255}")
             connection.request(handler.command, handler.path, body=sent, headers=headers)
             answer = connection.getresponse()
+            if answer.status == 200 and "watch=true" in handler.path:
+                self.seen.append(Seen(handler.command, handler.path, 200, time.monotonic()))
+                self._stream(handler, answer)
+                return
             body = answer.read()
             kept = {key: value for key, value in answer.getheaders() if key.lower() not in _HOP_BY_HOP}
             status = answer.status
@@ -142,6 +170,32 @@ class FaultProxy:
         kept_body = body if self.keep_bodies else b""
         self.seen.append(Seen(handler.command, handler.path, status, time.monotonic(), kept_body))
         self._send(handler, status, kept, body)
+
+    def _connect(self, host: str, port: int | None) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port or 80, timeout=60)
+        return http.client.HTTPSConnection(host, port or 443, timeout=60, context=self._tls)
+
+    def _stream(self, handler: BaseHTTPRequestHandler, answer: http.client.HTTPResponse) -> None:
+        """Forward a watch as it comes, until one side hangs up."""
+        handler.send_response_only(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.close_connection = True
+        with self._lock:
+            self._watches.add(handler)
+        try:
+            while data := answer.read1(65536):
+                with self._lock:
+                    _chunk(handler, data)
+            with self._lock:
+                _chunk(handler, b"")
+        except OSError:
+            return
+        finally:
+            with self._lock:
+                self._watches.discard(handler)
 
     def _send(
         self,
@@ -170,3 +224,8 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
+
+
+def _chunk(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+    handler.wfile.flush()

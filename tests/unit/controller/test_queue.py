@@ -1,4 +1,4 @@
-"""The work queue: earliest time wins, one visit of an object at a time, no crowd on one server."""
+"""The work queue: earliest time wins, one visit of an object at a time, namespaces take turns, backoff."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillmeat_operator.controller.queue import WorkQueue
-from tests.unit.controller.virtual import clock, virtual
+from skillmeat_operator.controller.queue import Result, WorkQueue
+from tests.unit.controller.virtual import clock, middle, virtual
 
 
 @dataclass
@@ -25,9 +26,11 @@ class Visits:
     began: list[tuple[str, float]] = field(default_factory=list)
     running: Counter[str] = field(default_factory=Counter)
     most: int = 0
+    results: list[Result] = field(default_factory=list)
+    """What the next visits come to; then they are done."""
     during: Callable[[str], Awaitable[None] | None] | None = None
 
-    async def visit(self, uid: str) -> None:
+    async def visit(self, uid: str) -> Result:
         self.began.append((uid, clock() - 1000.0))
         self.running[uid] += 1
         assert self.running[uid] == 1, "one visit of an object at a time"
@@ -40,15 +43,16 @@ class Visits:
             await asyncio.sleep(self.seconds.get(uid, 1.0))
         finally:
             self.running[uid] -= 1
+        return self.results.pop(0) if self.results else Result.done()
 
 
-def host(uid: str) -> str | None:
-    return uid.partition("@")[2] or None
+def share(uid: str) -> str:
+    return uid.partition("@")[2]
 
 
 @asynccontextmanager
 async def queue_of(visits: Visits, workers: int = 20) -> AsyncIterator[WorkQueue]:
-    queue = WorkQueue(visits.visit, workers=workers, clock=clock, bulkhead=host)
+    queue = WorkQueue(visits.visit, workers=workers, share=share, clock=clock, uniform=middle)
     task = asyncio.create_task(queue.run())
     yield queue
     task.cancel()
@@ -98,49 +102,59 @@ async def test_an_object_added_during_its_visit_is_visited_again_afterwards() ->
 @virtual
 async def test_at_most_as_many_visits_as_workers_and_in_the_order_of_their_time() -> None:
     visits = Visits()
-    async with queue_of(visits, workers=3) as queue:
+    async with queue_of(visits, workers=4) as queue:
         for number in range(10):
-            queue.add(f"v{number}", delay=number / 1000)
+            queue.add(f"v{number}@{number % 2}", delay=number / 1000)
         await asyncio.sleep(100)
-    assert [uid for uid, _ in visits.began] == [f"v{number}" for number in range(10)]
-    assert visits.most == 3
+    assert [uid for uid, _ in visits.began] == [f"v{number}@{number % 2}" for number in range(10)]
+    assert visits.most == 4
 
 
 @virtual
-async def test_one_slow_server_holds_half_of_the_workers_only() -> None:
+async def test_a_namespace_whose_visits_hang_holds_half_of_the_workers_only() -> None:
     visits = Visits(seconds={f"s{number}@slow": 50.0 for number in range(8)})
     async with queue_of(visits, workers=4) as queue:
         for number in range(8):
             queue.add(f"s{number}@slow")
         queue.add("a@quick")
-        queue.add("b")
+        queue.add("b@other")
         await asyncio.sleep(10)
-        assert [uid for uid, _ in visits.began] == ["s0@slow", "s1@slow", "a@quick", "b"]
+        assert [uid for uid, _ in visits.began] == ["s0@slow", "a@quick", "b@other", "s1@slow"]
         await asyncio.sleep(300)
     assert [uid for uid, _ in visits.began[4:]] == [f"s{number}@slow" for number in range(2, 8)]
     assert visits.began[-1][1] == 150.0
 
 
 @virtual
-async def test_what_moved_to_another_server_does_not_block_those_that_wait() -> None:
-    hosts = {f"v{number}": "one" for number in range(4)}
+async def test_namespaces_take_turns_however_long_the_line_of_one_is() -> None:
     visits = Visits()
-    queue = WorkQueue(visits.visit, workers=2, clock=clock, bulkhead=lambda uid: hosts[uid])
-    task = asyncio.create_task(queue.run())
-    for uid in hosts:
-        queue.add(uid)
-    await asyncio.sleep(0.5)
-    hosts["v1"] = "two"
-    await asyncio.sleep(0.7)
-    assert [uid for uid, _ in visits.began] == ["v0", "v1", "v2"]
-    await asyncio.sleep(5)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert sorted(uid for uid, _ in visits.began) == ["v0", "v1", "v2", "v3"]
+    async with queue_of(visits, workers=2) as queue:
+        for number in range(100):
+            queue.add(f"v{number}@crowd")
+        await asyncio.sleep(0.5)
+        queue.add("one@small")
+        await asyncio.sleep(300)
+    assert visits.began[1] == ("one@small", 0.5)
+    assert len(visits.began) == 101
 
 
 @virtual
-async def test_a_failing_visit_ends_nothing_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_that_is_deleted_before_it_starts_blocks_nobody_behind_it() -> None:
+    visits = Visits()
+    async with queue_of(visits, workers=2) as queue:
+        for number in range(5):
+            queue.add(f"v{number}@one")
+        await asyncio.sleep(0.5)
+        queue.forget("v1@one")
+        queue.forget("v0@one")
+        await asyncio.sleep(100)
+    assert [uid for uid, _ in visits.began] == ["v0@one", "v2@one", "v3@one", "v4@one"]
+
+
+@virtual
+async def test_a_visit_that_fails_by_a_defect_ends_nothing_and_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def during(uid: str) -> None:
         if uid == "bad" and len(visits.began) < 3:
             raise ValueError("a defect")
@@ -150,8 +164,85 @@ async def test_a_failing_visit_ends_nothing_and_is_tried_again(caplog: pytest.Lo
         queue.add("bad")
         queue.add("good", delay=0.5)
         await asyncio.sleep(100)
-    assert visits.began == [("bad", 0.0), ("good", 0.5), ("bad", 30.0)]
+    assert visits.began == [("bad", 0.0), ("good", 0.5), ("bad", 22.5)]
     assert "visit of bad failed" in caplog.text
+
+
+@virtual
+async def test_a_visit_that_never_ends_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    visits = Visits(seconds={"endless": 1e6})
+    async with queue_of(visits, workers=1) as queue:
+        queue.add("endless")
+        await asyncio.sleep(10)
+        queue.add("next")
+        await asyncio.sleep(200)
+    assert [uid for uid, _ in visits.began][:2] == ["endless", "next"]
+    assert visits.began[1][1] == 180.0
+    assert "visit of endless failed" in caplog.text
+
+
+@virtual
+async def test_failures_are_tried_again_ever_later_and_readings_do_not_change_that() -> None:
+    failed = Result.failure(first=4.0, longest=30.0)
+    visits = Visits(seconds={"a": 0.0}, results=[failed] * 6)
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        for _ in range(200):
+            await asyncio.sleep(1)
+            queue.add("a")
+    times = [at for _, at in visits.began]
+    gaps = [later - before for before, later in pairwise(times)]
+    assert gaps[:5] == pytest.approx([3.0, 6.0, 12.0, 22.5, 22.5], abs=0.1)
+
+
+@virtual
+async def test_a_change_of_the_object_starts_its_backoff_anew() -> None:
+    failed = Result.failure(first=4.0, longest=300.0)
+    visits = Visits(seconds={"a": 0.0}, results=[failed] * 6)
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(30)
+        before = len(visits.began)
+        queue.add("a", changed=True)
+        await asyncio.sleep(4)
+    times = [at for _, at in visits.began[before:]]
+    assert times == [30.0, 33.0]
+
+
+@virtual
+async def test_a_change_during_a_visit_that_fails_is_visited_at_once() -> None:
+    visits = Visits(seconds={"a": 1.0}, results=[Result.failure(first=100.0, longest=100.0)])
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a", changed=True)
+        await asyncio.sleep(10)
+    assert visits.began == [("a", 0.0), ("a", 1.0)]
+
+
+@virtual
+async def test_a_result_plans_the_next_visit_and_a_mark_moves_it_forward() -> None:
+    visits = Visits(seconds={"a": 0.0}, results=[Result.done(after=10), Result.done(after=10)])
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(4)
+        queue.add("a")
+        await asyncio.sleep(100)
+    assert visits.began == [("a", 0.0), ("a", 4.0), ("a", 14.0)]
+
+
+@virtual
+async def test_nothing_is_remembered_of_objects_that_are_gone() -> None:
+    visits = Visits(results=[Result.failure(), Result.done(after=50)])
+    async with queue_of(visits) as queue:
+        for uid in ("a", "b", "c"):
+            queue.add(uid)
+        await asyncio.sleep(0.5)
+        for uid in ("a", "b", "c"):
+            queue.forget(uid)
+        await asyncio.sleep(10)
+        assert [uid for uid in ("a", "b", "c") if uid in queue] == []
+        assert len(queue) == 0
 
 
 @virtual
@@ -200,19 +291,20 @@ async def test_a_visit_that_is_interrupted_before_its_first_step_frees_its_place
 
 
 @virtual
-async def test_overdue_tells_how_late_the_oldest_is() -> None:
-    visits = Visits(seconds={"slow": 100.0})
+async def test_a_queue_is_stuck_where_no_visit_begins_or_ends_however_long_the_line_is() -> None:
+    visits = Visits(seconds={"hangs": 100.0})
     async with queue_of(visits, workers=1) as queue:
-        assert queue.overdue() == 0.0
-        queue.add("slow")
-        queue.add("waits", delay=10)
-        await asyncio.sleep(5)
-        assert queue.overdue() == 0.0
-        await asyncio.sleep(25)
-        assert queue.overdue() == 20.0
-        queue.add("slow")
+        assert queue.stuck_for() == 0.0
+        queue.add("hangs")
         await asyncio.sleep(20)
-        assert queue.overdue() == 40.0, "what is being visited is not late"
+        assert queue.stuck_for() == 0.0, "nobody waits"
+        queue.add("waits")
+        await asyncio.sleep(30)
+        assert queue.stuck_for() == 50.0
+        for number in range(60):
+            queue.add(f"more{number}")
+        await asyncio.sleep(80)
+        assert queue.stuck_for() <= 1.0, "there is a line, and it moves"
 
 
 @virtual

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ CONNECTIONS: Final = 50
 """Connections to the API server at a time; further calls wait for one within their time-out."""
 
 _REFRESH_EVERY: Final = 60.0
+_RENEW_EVERY: Final = 2.0
 
 # The package says that it is typed, but these are not.
 _InClusterLoader: Any = incluster_config.InClusterConfigLoader
@@ -32,14 +34,82 @@ class AccessError(KubernetesError):
     """There is no usable way to the API server; one sentence that says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """A way to one API server."""
+    """A way to one API server, with a credential that is read again when it is refused.
 
-    configuration: Any = field(repr=False)
-    """``kubernetes.aio.client.Configuration``, which renews its credential by itself."""
-    namespace: str | None
-    """Namespace of the pod, or of the kubeconfig's context."""
+    ``configuration`` renews its token by itself, once a minute. CA and client certificate are read by whoever
+    connects: :meth:`renew` tells whether it is worth to connect anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        configuration: Any,
+        namespace: str | None,
+        load: Callable[[], Awaitable[Any]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take over what was loaded.
+
+        Args:
+            configuration: ``kubernetes.aio.client.Configuration``.
+            namespace: see :attr:`namespace`.
+            load: reads all files again and gives another configuration; None: nothing can be renewed.
+            clock: monotonic seconds.
+        """
+        self.configuration = configuration
+        self.namespace = namespace
+        """Namespace of the pod, or of the kubeconfig's context."""
+        self.revision = 0
+        """Moves when the server, its CA, the client certificate or the token was found to be another."""
+        self._load = load
+        self._clock = clock
+        self._fingerprint = _fingerprint(configuration)
+        self._read_at = -_RENEW_EVERY
+        self._lock = asyncio.Lock()
+
+    async def renew(self, tried: int) -> bool:
+        """Read the credential, the CA and the client certificate again, after a call that was refused.
+
+        At most every two seconds, for all who ask, and never an error: what cannot be read stays as it was.
+
+        Args:
+            tried: the revision with which the call was made.
+
+        Returns:
+            Whether another revision is there now, so that another try makes sense.
+        """
+        async with self._lock:
+            if self.revision == tried and self._load is not None:
+                await self._read(self._load)
+            return self.revision != tried
+
+    async def _read(self, load: Callable[[], Awaitable[Any]]) -> None:
+        if self._clock() - self._read_at < _RENEW_EVERY:
+            return
+        self._read_at = self._clock()
+        try:
+            found = await load()
+            fingerprint = _fingerprint(found)
+        except Exception:  # noqa: BLE001  the package raises whatever a half-written file makes of it
+            return
+        if fingerprint != self._fingerprint:
+            self.configuration, self._fingerprint = found, fingerprint
+            self.revision += 1
+
+
+def _fingerprint(configuration: Any) -> tuple[object, ...]:
+    """What a connection depends on; files by their content."""
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    return (
+        configuration.host,
+        configuration.proxy,
+        configuration.verify_ssl,
+        tuple(sorted(configuration.api_key.items())),
+        configuration.username,
+        configuration.password,
+        tuple(hashlib.sha256(Path(file).read_bytes()).digest() if file else None for file in files),
+    )
 
 
 async def find_access(
@@ -65,33 +135,44 @@ async def find_access(
     named = kubeconfig or environ.get("KUBECONFIG") or None
     try:
         if named is None and context is None and environ.get(incluster_config.SERVICE_HOST_ENV_NAME):
-            return _in_cluster(service_account_dir, environ)
+            return await _in_cluster(service_account_dir, environ, clock)
         path = named or str(Path.home() / ".kube" / "config")
         return await _by_kubeconfig(path, context, clock)
     except (config.ConfigException, OSError) as error:
         raise AccessError(f"cannot tell how to reach the API server: {error}") from None
 
 
-def _in_cluster(folder: Path, environ: Mapping[str, str]) -> ClusterAccess:
-    configuration = _configuration()
-    # The loader reads the token's file again once a minute; the kubelet rotates it at 80 % of its life.
-    loader = _InClusterLoader(
-        token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt"), environ=environ
-    )
-    loader.load_and_set(configuration)
+async def _in_cluster(folder: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> ClusterAccess:
+    async def load() -> Any:
+        configuration = _configuration()
+        # The loader reads the token's file again once a minute; the kubelet rotates it at 80 % of its life.
+        loader = _InClusterLoader(
+            token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt"), environ=environ
+        )
+        loader.load_and_set(configuration)
+        return configuration
+
     stated = folder / "namespace"
     namespace = stated.read_text(encoding="utf-8").strip() if stated.exists() else ""
-    return ClusterAccess(configuration=configuration, namespace=namespace or None)
+    return ClusterAccess(configuration=await load(), namespace=namespace or None, load=load, clock=clock)
 
 
 async def _by_kubeconfig(path: str, context: str | None, clock: Callable[[], float]) -> ClusterAccess:
-    configuration = _configuration()
-    loader = await _load_kube_config(
-        config_file=path, context=context, client_configuration=configuration, persist_config=False
-    )
-    configuration.refresh_api_key_hook = _refresher(loader, clock)
-    chosen = loader.current_context["context"]
-    return ClusterAccess(configuration=configuration, namespace=chosen.get("namespace"))
+    async def read() -> tuple[Any, Any]:
+        configuration = _configuration()
+        loader = await _load_kube_config(
+            config_file=path, context=context, client_configuration=configuration, persist_config=False
+        )
+        configuration.refresh_api_key_hook = _refresher(loader, clock)
+        return configuration, loader
+
+    async def load() -> Any:
+        configuration, _ = await read()
+        return configuration
+
+    configuration, loader = await read()
+    namespace = loader.current_context["context"].get("namespace")
+    return ClusterAccess(configuration=configuration, namespace=namespace, load=load, clock=clock)
 
 
 def _refresher(loader: Any, clock: Callable[[], float]) -> Callable[[Any], Awaitable[None]]:

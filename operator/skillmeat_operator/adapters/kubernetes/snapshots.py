@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from skillmeat_operator.adapters.kubernetes.errors import AlreadyExistsError, Co
 from skillmeat_operator.adapters.kubernetes.snapshot_objects import (
     CHUNK_KEY,
     HEAD_KEY,
+    UID_LABEL,
     HeadEntry,
     chunk_object,
     head_entry,
@@ -57,6 +58,20 @@ class UnreadableSnapshot:
     """Of the head: what the next head has to be written over."""
     head: Head | None
     """The head, where only a chunk is missing or was changed; it proves that something was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParts:
+    """The ConfigMaps of all snapshots, as one list shows them."""
+
+    began: float
+    """When the list was asked for (monotonic seconds)."""
+    by_uid: Mapping[str, Mapping[str, str]]
+    """resourceVersion by name of each ConfigMap, by UID of its CatalogSource."""
+
+    def of(self, uid: str) -> Mapping[str, str]:
+        """Those of one CatalogSource."""
+        return self.by_uid.get(uid, {})
 
 
 class SnapshotStore:
@@ -151,16 +166,22 @@ class SnapshotStore:
         await self._client.delete(_PLURAL, self._namespace, head_name(uid))
         await self.delete_chunks(uid, keep=())
 
-    async def parts(self, uid: str) -> dict[str, str]:
-        """resourceVersion by name of all ConfigMaps of one snapshot: its head and chunks, in one call.
+    async def all_parts(self, *, began: float) -> StoredParts:
+        """Which heads and chunks there are, of all snapshots, in one call.
 
         Args:
-            uid: of the CatalogSource.
+            began: the moment of this call, for whoever shares the answer.
         """
         found = await self._client.list_all(
-            _PLURAL, self._namespace, label_selector=selector(uid=uid), metadata_only=True
+            _PLURAL, self._namespace, label_selector=selector(), metadata_only=True
         )
-        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found.items}
+        by_uid: dict[str, dict[str, str]] = {}
+        for item in found.items:
+            metadata = item["metadata"]
+            uid = (metadata.get("labels") or {}).get(UID_LABEL)
+            if uid:
+                by_uid.setdefault(uid, {})[metadata["name"]] = metadata["resourceVersion"]
+        return StoredParts(began=began, by_uid=by_uid)
 
     async def heads(self) -> tuple[HeadEntry, ...]:
         """All heads of the namespace, sorted by UID, the unreadable ones included."""

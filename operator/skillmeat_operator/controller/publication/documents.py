@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
-from skillmeat_operator.controller.publication.snapshots import Snapshots
+from skillmeat_operator.controller.publication.publications import Publications
 from skillmeat_operator.controller.watch.store import Store
 from skillmeat_operator.domain.template.document import cluster_prefix
 from skillmeat_operator.domain.timings import Timings
@@ -15,10 +15,16 @@ class DocumentLookup:
     """Finds documents for the document endpoint."""
 
     def __init__(
-        self, *, store: Store, snapshots: Snapshots, heads: SnapshotStore, cluster_uid: str, timings: Timings
+        self,
+        *,
+        store: Store,
+        publications: Publications,
+        heads: SnapshotStore,
+        cluster_uid: str,
+        timings: Timings,
     ) -> None:
         self._store = store
-        self._snapshots = snapshots
+        self._publications = publications
         self._heads = heads
         self._prefix = cluster_prefix(cluster_uid)
         self._timings = timings
@@ -32,14 +38,19 @@ class DocumentLookup:
             return NotFound()
         source = self._store.sources.find(namespace, name)
         if source is None:
-            return NotFound() if self._store.gate.is_set() else NotYet()
+            known = self._store.is_open(namespace) or not self._store.watches(namespace)
+            return NotFound() if known else NotYet()
         uid = source["metadata"]["uid"]
         try:
             head = await self._heads.read_head(uid, within=self._timings.head_deadline)
             if head is None:
                 return NotYet()
-            kept = await self._snapshots.refetch(uid, head)
+            published = await self._publications.take_head(uid, head)
         except KubernetesError:
             # The API server is away: what memory has was named by the head when it was last asked.
-            kept = self._snapshots.kept(uid)
-        return kept.document if kept is not None else NotYet()
+            published = self._publications.current(uid)
+        finally:
+            if not self._store.source_exists(uid):
+                # It went while its head was read: what was just taken in belongs to nobody.
+                self._publications.forget(uid)
+        return published.document if published is not None else NotYet()

@@ -5,29 +5,56 @@ client.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 from weakref import WeakValueDictionary
 
 from skillmeat_operator.adapters.backstage.client import DRY_RUNS, BackstageClient
 from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.credential import Credential
+from skillmeat_operator.adapters.http.hosts import Host
 from skillmeat_operator.adapters.http.rate_limit import RateLimiter
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.skillmeat.client import SkillMeatClient
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.api.v1alpha1.references import SecretKeyReference
-from skillmeat_operator.controller.remote.poller import PollKey
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.timings import Timings
+
+SECRETS_KEPT: Final = 5.0
+"""Seconds for which what was read of Secrets is used again: the visits of one sync follow each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListKey:
+    """What two CatalogSources have to share to share the readings of a list."""
+
+    url: str
+    """Scheme, host, port and path, canonical."""
+    platform: str | None
+    credentials: tuple[str, ...]
+    """Digests of credentials, CA and client certificate."""
+
+    @property
+    def pages(self) -> ListKey:
+        """The key of the staleness pages: the platform is a matter of the list alone."""
+        return replace(self, platform=None)
+
+
+PortalKey = tuple[str, str]
+"""URL of a portal, and digest over credential and TLS material."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConnection:
     """A SkillMeat server as one CatalogSource reaches it."""
 
-    key: PollKey
+    key: ListKey
+    host: Host
     client: SkillMeatClient
     secrets: str
     """Digest over everything that came from Secrets: changes when one is rotated."""
@@ -37,15 +64,23 @@ class SourceConnection:
 class PortalConnection:
     """A portal as one CatalogSource reaches it."""
 
-    key: tuple[str, str]
-    """URL and digest over credential and TLS material."""
+    key: PortalKey
+    host: Host
     url: str
     client: BackstageClient
     secrets: str
 
 
+@dataclass(slots=True)
+class _Made:
+    generation: int
+    at: float
+    source: SourceConnection | None = None
+    portal: PortalConnection | None = None
+
+
 class Connections:
-    """Makes connections from specs."""
+    """Makes connections from specs; a sync reads each Secret once, however many visits it takes."""
 
     def __init__(
         self,
@@ -56,8 +91,10 @@ class Connections:
         secrets: SecretReader,
         backstage_url: str | None,
         backstage_token_file: Path | None,
+        clock: Callable[[], float],
         timings: Timings,
     ) -> None:
+        self._clock = clock
         self._http = http
         self._source_limiter = source_limiter
         self._portal_limiter = portal_limiter
@@ -65,14 +102,62 @@ class Connections:
         self._backstage_url = backstage_url
         self._token_file = backstage_token_file
         self._timings = timings
+        self._made: dict[str, _Made] = {}
         self._dry_runs: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def source(self, source: CatalogSource) -> SourceConnection:
-        """The connection to the source's server.
+    async def source(self, source: CatalogSource, *, not_before: float = 0.0) -> SourceConnection:
+        """The connection to the source's server; one made a moment ago for the same spec is used again.
+
+        Args:
+            source: whose server it is.
+            not_before: monotonic seconds; Secrets read before that are read again.
 
         Raises:
             FailedError: a Secret, ConfigMap or key is missing.
         """
+        made = self._fresh(source, not_before)
+        if made.source is None:
+            made.source = await self._source(source)
+        return made.source
+
+    async def portal(self, source: CatalogSource, *, not_before: float = 0.0) -> PortalConnection:
+        """The connection to the portal; one made a moment ago for the same spec is used again.
+
+        Args:
+            source: whose portal it is.
+            not_before: as in :meth:`source`.
+
+        Raises:
+            FailedError: no portal is named, or a Secret, ConfigMap or key is missing.
+        """
+        made = self._fresh(source, not_before)
+        if made.portal is None:
+            made.portal = await self._portal(source)
+        return made.portal
+
+    def renew(self, uid: str) -> None:
+        """Read the Secrets of a CatalogSource again at its next visit: a server refused what they hold."""
+        self._made.pop(uid, None)
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._made.pop(uid, None)
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._made
+
+    def _fresh(self, source: CatalogSource, not_before: float) -> _Made:
+        now = self._clock()
+        made = self._made.get(source.uid)
+        if (
+            made is None
+            or made.generation != source.generation
+            or made.at < max(not_before, now - SECRETS_KEPT)
+        ):
+            made = self._made[source.uid] = _Made(generation=source.generation, at=now)
+        return made
+
+    async def _source(self, source: CatalogSource) -> SourceConnection:
         skillmeat = source.spec.source.skillmeat
         if skillmeat is None:
             raise FailedError(
@@ -101,17 +186,13 @@ class Connections:
             tls=tls,
         )
         return SourceConnection(
-            key=PollKey(url=url, platform=skillmeat.platform, credentials=digests),
+            key=ListKey(url=url, platform=skillmeat.platform, credentials=digests),
+            host=Host.of(url),
             client=client,
             secrets="/".join(digests),
         )
 
-    async def portal(self, source: CatalogSource) -> PortalConnection:
-        """The connection to the portal.
-
-        Raises:
-            FailedError: no portal is named, or a Secret, ConfigMap or key is missing.
-        """
+    async def _portal(self, source: CatalogSource) -> PortalConnection:
         backstage = source.spec.backstage
         url = (backstage.url or self._backstage_url or "").rstrip("/")
         if not url:
@@ -131,6 +212,7 @@ class Connections:
         if reference is None and own_file is not None:
             token = await self._own_token(own_file)
         tls = await self._secrets.tls(source.namespace, backstage.tls, side=Side.CATALOG)
+        named = _named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None)
         digests = (_digest(token), tls.digest)
         client = BackstageClient(
             self._http,
@@ -140,10 +222,15 @@ class Connections:
             tls=tls,
             timings=self._timings,
             dry_runs=self._dry_runs.setdefault(url, asyncio.Semaphore(DRY_RUNS)),
-            **_named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None),
+            **named,
         )
         return PortalConnection(
-            key=(url, "/".join(digests)), url=url, client=client, secrets="/".join(digests)
+            # What messages call URL and token belongs to the key: one reading serves all who share it.
+            key=(url, "/".join((*digests, *named.values()))),
+            host=Host.of(url),
+            url=url,
+            client=client,
+            secrets="/".join(digests),
         )
 
     async def _credential(
@@ -170,7 +257,13 @@ class Connections:
 
 
 def _digest(credential: Credential | None) -> str:
-    return credential.digest if credential is not None else "-"
+    """Tells credentials apart by value and by where they may be sent."""
+    if credential is None:
+        return "-"
+    if credential.allowed_hosts is None:
+        return credential.digest
+    bound = hashlib.sha256("\n".join(sorted(credential.allowed_hosts)).encode()).hexdigest()[:8]
+    return f"{credential.digest}@{bound}"
 
 
 def _named_by_flags(*, url: bool, token: bool) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """Decide, with what a decision needs beside the readings: the snapshot, and who holds the refs that are
 wanted.
+
+A decision is remembered without the entities, as a memo of its inputs. It stands for what is stored only
+while that says the same (design, section 3, law 1); otherwise it is made anew, with the entities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,133 +19,208 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.controller.off_loop import LARGE, compute
 from skillmeat_operator.controller.publication.claims import Claims
-from skillmeat_operator.controller.publication.snapshots import Snapshots
-from skillmeat_operator.controller.remote.shared_read import Reading
+from skillmeat_operator.controller.publication.publications import Publications
+from skillmeat_operator.controller.publication.published import Published, StoredForm, spec_hash
+from skillmeat_operator.controller.remote.lookups import Found, RefLookups
+from skillmeat_operator.controller.remote.reading import Reading
+from skillmeat_operator.controller.visit.gather import Observation, PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
-from skillmeat_operator.domain.decide.candidates import Prepared, prepare
+from skillmeat_operator.domain.decide.candidates import Candidate, Prepared, prepare
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
 from skillmeat_operator.domain.decide.plan import Known, Plan, decide, records_by_key
 from skillmeat_operator.domain.decide.reading import settle
-from skillmeat_operator.domain.observation import CatalogEntity, Json, PortalView, TemplateList
+from skillmeat_operator.domain.observation import CatalogEntity, Json, StalenessReading, TemplateList
 from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.template.entity import content_hash
 from skillmeat_operator.domain.template.normalise import NormaliseContext
 from skillmeat_operator.domain.template.published import as_published
 from skillmeat_operator.domain.timings import Timings
 
+HOLDERS_KEPT = 60.0
+"""Seconds for which a look-up of who holds a ref answers a new decision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan and the observation that it was made from."""
+    """A plan, and what has to be stored for it."""
 
     plan: Plan
-    observed: tuple[Json, ...]
-    stored: Content | None
-    """What the snapshot held before."""
-    fresh: bool
-    """False: nothing it depends on changed since the last decision."""
+    content: Content | None
+    """None: the plan is what is stored, or nothing is stored for it (External)."""
+    form: StoredForm | None
+    """Of ``content``."""
+
+
+@dataclass(slots=True)
+class _Memo:
+    """What is remembered of the decisions about one CatalogSource."""
+
+    newest: Mapping[str, datetime] = field(default_factory=dict)
+    """The newest ``generated-at`` ever seen, by bundle id."""
+    generated: Mapping[str, datetime] = field(default_factory=dict)
+    key: tuple[object, ...] = ()
+    """Everything that the last decision depended on, what is stored aside."""
+    plan: Plan | None = None
+    """The last decision, without entities."""
+    form: StoredForm | None = None
+    """What is stored once it is published."""
+    unpublished_key: object = None
+    """What it depended on besides where nothing is stored."""
+    blind: bool = False
+    """It was made without a view of the portal."""
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+    """Who holds wanted refs in the portal."""
+    wanted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What one decision is made from, beside what is stored."""
+
+    visit: Visit
+    reading: Reading[TemplateList] | None
+    staleness: StalenessReading | None
+    portal: PortalObserved
+    owner: Owner
+    bundles: Sequence[TemplateBundle]
+    ours: Mapping[str, CatalogEntity] | None
+    """Entities of the catalog that are ours; None: the catalog cannot be read."""
+
+
+class HoldersPendingError(Exception):
+    """Who holds the wanted refs is being looked up; the object is marked due when it is known."""
 
 
 class Decider:
-    """Makes decisions; remembers the last one of each CatalogSource while nothing it depends on changes."""
+    """Makes decisions."""
 
     def __init__(
-        self, *, snapshots: Snapshots, claims: Claims, now: Callable[[], datetime], timings: Timings
+        self,
+        *,
+        publications: Publications,
+        claims: Claims,
+        lookups: RefLookups,
+        now: Callable[[], datetime],
+        timings: Timings,
     ) -> None:
-        self._snapshots = snapshots
+        self._publications = publications
         self._claims = claims
+        self._lookups = lookups
         self._now = now
         self._timings = timings
+        self._memos: dict[str, _Memo] = {}
 
     async def decide(
         self,
         visit: Visit,
+        observation: Observation,
         *,
-        reading: Reading[TemplateList] | None,
-        view: PortalView | None,
-        client: BackstageClient | None,
-        portal_url: str,
+        portal: PortalObserved,
         owner: Owner,
         bundles: Sequence[TemplateBundle],
+        published: Published | None,
     ) -> Decision | None:
         """Decide on the newest complete observation; None where there has never been one.
 
+        Args:
+            visit: the visit.
+            observation: the last readings.
+            portal: what is known of the portal; without a view where it failed in the middle.
+            owner: who we are towards the catalog.
+            bundles: the TemplateBundles of this source.
+            published: what is stored.
+
         Raises:
             FailedError: the portal failed while holders were looked up.
-            KubernetesError: the snapshot cannot be read.
+            HoldersPendingError: they are being looked up.
         """
-        uid, memory, source = visit.uid, visit.memory, visit.source
-        if memory.convergence is None:
-            visit.ensure_current()
-            await self._snapshots.check(uid)
-        kept = await self._snapshots.load(uid)
-        if reading is not None and reading.value is not None and memory.settled_serial != reading.serial:
-            # Counted also where nothing changed: a bundle that two readings lack is really missing.
-            memory.settled_serial = reading.serial
-            memory.reads += 1
-        holders = dict(memory.holders)
-        if view is not None and owner.target is not None:
-            wanted = memory.plan.prepared.wanted_refs if memory.plan is not None else frozenset()
-            marked = {ref: view.entities[ref] for ref in wanted if ref in view.entities}
-            holders = {ref: one for ref, one in holders.items() if ref not in view.entities}
-            holders |= foreign_holders(marked, owner=owner, exists=visit.store.source_exists)
-        key = self._key(visit, reading=reading, view=view, bundles=bundles, holders=holders, owner=owner)
-        unseen = memory.plan_is_blind and view is not None
-        if memory.plan is not None and memory.plan_key == key and not memory.plan.conflicting and not unseen:
-            return Decision(plan=memory.plan, observed=(), stored=None, fresh=False)
+        memo = self._memos.setdefault(visit.uid, _Memo())
+        around = observation.source.around
+        given = _Inputs(
+            visit=visit,
+            reading=observation.source.listing,
+            staleness=around.staleness if around is not None else None,
+            portal=portal,
+            owner=owner,
+            bundles=bundles,
+            ours=self._ours(visit, portal, owner),
+        )
+        ours = given.ours
+        holders = self._known_holders(given, memo)
+        key = _key(given, memo, holders | self._rivals(given, memo.wanted, holders))
+        unpublished = (frozenset(ours) if ours is not None else None) if published is None else None
+        same = memo.key == key and memo.unpublished_key == unpublished
+        seeing = not memo.blind or portal.view is None
+        if memo.plan is not None and same and seeing and self._stands(memo, published, owner):
+            return Decision(plan=memo.plan, content=None, form=None)
 
-        stored = await self._snapshots.content(uid) if kept is not None else None
-        observed = self._observe(visit, reading, stored)
+        stored = await self._publications.content(visit.uid) if published is not None else None
+        observed = self._observe(memo, given.reading, stored)
         if observed is None:
             return None
         records = stored.records if stored is not None else None
         preparing = partial(
             prepare,
             observed,
-            spec=source.spec,
-            context=normalise_context(source, owner),
+            spec=visit.source.spec,
+            context=normalise_context(visit.source, owner),
             bundles=bundles,
             records=records_by_key(records),
-            staleness=memory.staleness,
-            generated=memory.generated,
+            staleness=given.staleness,
+            generated=memo.generated,
         )
         prepared = await compute(preparing, large=len(observed) >= LARGE)
-        ours: Mapping[str, CatalogEntity] | None = None
-        if view is not None and client is not None:
-            ours = owner.owned(view.entities, exists=visit.store.source_exists)
-            if owner.target is not None:
-                holders = await self._holders(
-                    visit, prepared, view=view, client=client, owner=owner, ours=ours
-                )
-        if owner.target is not None:
-            # Under External somebody else brings the entities in, so that holding them is no conflict.
-            free = prepared.wanted_refs - set(holders) - set(ours or {})
-            holders |= self._claims.rivals(uid, portal_url, free, created=source.created)
+        if ours is not None and owner.target is not None:
+            holders = self._holders(given, prepared, ours)
+        rivals = self._rivals(given, prepared.wanted_refs, holders)
         known = Known(
             records=records,
             ours=ours,
-            holders=holders,
-            guard=self._snapshots.guard(uid),
-            since=_since(source),
-            approval=source.annotations.get(APPROVE_REMOVAL),
+            holders=holders | rivals,
+            guard=self._publications.guard(visit.uid),
+            since=_since(visit.source),
+            approval=visit.source.annotations.get(APPROVE_REMOVAL),
         )
-        plan = await self._decide(prepared, known, source)
-        if plan.unrecovered and plan.removal is not None and client is not None:
-            recovered = await self._recover(plan.unrecovered, client)
-            plan = await self._decide(prepared, replace(known, recovered=recovered), source)
-        memory.holders = {ref: one for ref, one in holders.items() if one.source is None}
-        memory.plan = plan
-        memory.plan_key = self._key(
-            visit, reading=reading, view=view, bundles=bundles, holders=memory.holders, owner=owner
-        )
-        memory.plan_is_blind = view is None
-        claimed = frozenset(plan.expected) if owner.target is not None else frozenset()
-        self._claims.claim(uid, portal_url, claimed, source=source)
-        return Decision(plan=plan, observed=observed, stored=stored, fresh=True)
+        plan = await self._decide(prepared, known, visit.source)
+        if plan.unrecovered and plan.removal is not None and portal.connection is not None:
+            recovered = await self._recover(plan.unrecovered, portal.connection.client)
+            plan = await self._decide(prepared, replace(known, recovered=recovered), visit.source)
+        content = Content(records=plan.records, observed=tuple(observed))
+        form = await self._form(visit, content, plan)
+        memo.plan, memo.form, memo.holders = without_entities(plan), form, holders
+        memo.wanted, memo.blind = prepared.wanted_refs, portal.view is None
+        memo.key = _key(given, memo, holders | rivals)
+        # Once it is stored, the snapshot takes the place of what the catalog shows.
+        memo.unpublished_key = unpublished if not plan.publishable or owner.target is None else None
+        claimed = frozenset(plan.expected) if owner.target is not None else frozenset[str]()
+        self._claims.claim(visit.uid, _portal_url(portal), claimed, source=visit.source)
+        return Decision(plan=plan, content=content, form=form)
 
-    def published(self, visit: Visit) -> None:
-        """Take in that the snapshot says what the last plan does: from it the same would be decided."""
-        visit.memory.plan_key = (*visit.memory.plan_key[:-1], None)
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._memos.pop(uid, None)
+        self._claims.release(uid)
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._memos
+
+    def _stands(self, memo: _Memo, published: Published | None, owner: Owner) -> bool:
+        """Whether the remembered decision is what is stored; nothing is stored under External."""
+        if owner.target is None:
+            return True
+        if memo.plan is not None and not memo.plan.publishable:
+            return published is None
+        return published is not None and memo.form is not None and published.form.covers(memo.form)
+
+    async def _form(self, visit: Visit, content: Content, plan: Plan) -> StoredForm:
+        forming = partial(
+            StoredForm.of,
+            content,
+            plan.guard,
+            generation=visit.source.generation,
+            spec=spec_hash(visit.source.spec),
+        )
+        return await compute(forming, large=len(content.records) >= LARGE)
 
     async def _decide(self, prepared: Prepared, known: Known, source: CatalogSource) -> Plan:
         window = timedelta(seconds=self._timings.loss_window)
@@ -150,32 +228,76 @@ class Decider:
         return await compute(deciding, large=len(prepared.candidates) >= LARGE)
 
     def _observe(
-        self, visit: Visit, reading: Reading[TemplateList] | None, stored: Content | None
+        self, memo: _Memo, reading: Reading[TemplateList] | None, stored: Content | None
     ) -> tuple[Json, ...] | None:
         """The newest reading settled against the stored one; during an outage the stored one."""
-        memory = visit.memory
         previous = stored.observed if stored is not None else None
         if reading is None or reading.value is None:
             return previous
-        settled = settle(reading.value.elements, previous=previous, newest=memory.newest)
-        memory.newest, memory.generated = settled.newest, settled.generated
+        settled = settle(reading.value.elements, previous=previous, newest=memo.newest)
+        memo.newest, memo.generated = settled.newest, settled.generated
         return settled.elements
 
-    async def _holders(
-        self,
-        visit: Visit,
-        prepared: Prepared,
-        *,
-        view: PortalView,
-        client: BackstageClient,
-        owner: Owner,
-        ours: Mapping[str, CatalogEntity],
+    def _ours(self, visit: Visit, portal: PortalObserved, owner: Owner) -> dict[str, CatalogEntity] | None:
+        """Entities of the catalog that are ours; None: the catalog cannot be read."""
+        if portal.view is None:
+            return None
+        shown = portal.view.get().entities_of(visit.uid, owner.target)
+        return owner.owned(shown, exists=visit.store.source_exists)
+
+    def _known_holders(self, given: _Inputs, memo: _Memo) -> dict[str, Holder]:
+        """Who holds the refs that the last decision wanted, as far as it is known without waiting."""
+        visit, portal, owner = given.visit, given.portal, given.owner
+        holders = dict(memo.holders)
+        if portal.view is None or owner.target is None:
+            return holders
+        shown = portal.view.get().view.entities
+        marked = {ref: shown[ref] for ref in memo.wanted if ref in shown}
+        holders = {ref: one for ref, one in holders.items() if ref not in shown}
+        if holders and portal.connection is not None:
+            # A holder may have gone; a look-up that is on its way, or failed, leaves what was known.
+            age = max(visit.interval, HOLDERS_KEPT)
+            not_before = portal.view.began if any(visit.pending_requests()) else visit.began - age
+            found = self._lookups.peek(
+                visit.uid, portal.connection, holders, purpose="conflicts", not_before=not_before
+            )
+            if found is not None:
+                holders = foreign_holders(found, owner=owner, exists=visit.store.source_exists)
+        return holders | foreign_holders(marked, owner=owner, exists=visit.store.source_exists)
+
+    def _holders(
+        self, given: _Inputs, prepared: Prepared, ours: Mapping[str, CatalogEntity]
     ) -> dict[str, Holder]:
+        """Who holds the refs that are wanted now."""
+        visit, portal, owner = given.visit, given.portal, given.owner
+        if portal.view is None or portal.connection is None:
+            return {}
+        shown = portal.view.get().view.entities
         wanted = prepared.wanted_refs - set(ours)
-        marked = {ref: view.entities[ref] for ref in wanted if ref in view.entities}
-        unseen = sorted(wanted - set(marked))
-        found = await client.entities_by_refs(unseen) if unseen else {}
+        marked = {ref: shown[ref] for ref in wanted if ref in shown}
+        found: Found | None = self._lookups.look(
+            visit.uid,
+            portal.connection,
+            wanted - set(marked),
+            purpose="wanted",
+            not_before=visit.began - HOLDERS_KEPT,
+        )
+        if found is None:
+            raise HoldersPendingError
         return foreign_holders({**marked, **found}, owner=owner, exists=visit.store.source_exists)
+
+    def _rivals(
+        self, given: _Inputs, wanted: frozenset[str], holders: Mapping[str, Holder]
+    ) -> dict[str, Holder]:
+        """Older CatalogSources that publish what is wanted and nobody holds yet.
+
+        Under External somebody else brings the entities in, so that holding them is no conflict.
+        """
+        if given.owner.target is None:
+            return {}
+        source = given.visit.source
+        free = wanted - set(holders) - set(given.ours or {})
+        return self._claims.rivals(source.uid, _portal_url(given.portal), free, created=source.created)
 
     async def _recover(self, refs: Sequence[str], client: BackstageClient) -> dict[str, Json]:
         """Read entities of ours back from the catalog; only what proves itself by its content hash counts."""
@@ -186,40 +308,44 @@ class Decider:
                 proven[ref] = restored.entity
         return proven
 
-    def _key(
-        self,
-        visit: Visit,
-        *,
-        reading: Reading[TemplateList] | None,
-        view: PortalView | None,
-        bundles: Sequence[TemplateBundle],
-        holders: Mapping[str, Holder],
-        owner: Owner,
-    ) -> tuple[object, ...]:
-        """Everything a decision depends on; equal keys give equal plans. The last element is what stands in
-        for a snapshot where there is none.
-        """
-        kept = self._snapshots.kept(visit.uid)
-        # With a snapshot the catalog's own entities decide nothing; without one they stand in for it.
-        shown = None
-        if kept is None and view is not None:
-            shown = frozenset(owner.owned(view.entities, exists=visit.store.source_exists))
-        return (
-            visit.source.generation,
-            reading.value.digest if reading is not None and reading.value is not None else None,
-            tuple(sorted((bundle.uid, bundle.generation) for bundle in bundles)),
-            visit.source.annotations.get(APPROVE_REMOVAL),
-            id(visit.memory.staleness),
-            # While something is stale, each reading may be the one that is not: ``generated-at`` is in no
-            # digest.
-            reading.serial
-            if reading is not None and visit.memory.plan is not None and visit.memory.plan.stale
-            else None,
-            tuple(
-                sorted((ref, one.origin, one.source) for ref, one in holders.items() if one.source is None)
-            ),
-            (shown, view is None) if kept is None else None,
-        )
+
+def _key(given: _Inputs, memo: _Memo, holders: Mapping[str, Holder]) -> tuple[object, ...]:
+    """Everything a decision depends on beside what is stored; equal keys give equal plans."""
+    reading = given.reading
+    stale = memo.plan is not None and memo.plan.stale > 0
+    return (
+        given.visit.source.generation,
+        given.owner,
+        reading.value.digest if reading is not None and reading.value is not None else None,
+        tuple(sorted((bundle.uid, bundle.generation) for bundle in given.bundles)),
+        given.visit.source.annotations.get(APPROVE_REMOVAL),
+        given.staleness,
+        # While something is stale, each reading may be the one that is not: ``generated-at`` is in no
+        # digest.
+        reading.serial if reading is not None and stale else None,
+        tuple(sorted((ref, one.origin or "", one.source or "") for ref, one in holders.items())),
+    )
+
+
+def without_entities(plan: Plan) -> Plan:
+    """A plan for those who only report on it: what is served lies in the snapshot, and memory is dear."""
+    records = tuple(replace(one, entity={}) if one.entity is not None else one for one in plan.records)
+    by_ref = {record.ref: record for record in records if record.entity is not None}
+    candidates = tuple(
+        replace(one, entity={}) if one.entity is not None else one for one in plan.prepared.candidates
+    )
+    return replace(
+        plan,
+        records=records,
+        by_key={key: by_ref.get(record.ref, record) for key, record in plan.by_key.items()},
+        prepared=replace(plan.prepared, candidates=candidates),
+        invalid=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.invalid),
+        conflicting=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.conflicting),
+    )
+
+
+def _bare(candidate: Candidate) -> Candidate:
+    return replace(candidate, entity={}) if candidate.entity is not None else candidate
 
 
 def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:
@@ -237,3 +363,7 @@ def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:
 def _since(source: CatalogSource) -> str | None:
     removal = source.status.removal
     return format_timestamp(removal.since) if removal is not None else None
+
+
+def _portal_url(portal: PortalObserved) -> str:
+    return portal.connection.url if portal.connection is not None else ""

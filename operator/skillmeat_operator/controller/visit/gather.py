@@ -1,5 +1,7 @@
-"""Gather: read the source and the portal for one visit, through the shared readers. Each reading is complete
-or failed.
+"""Gather: follow the readers that a CatalogSource needs, and take their last readings. Nothing waits here.
+
+Each reading is complete or failed. What has never been read is pending: the reader marks the object due when
+it is there.
 """
 
 from __future__ import annotations
@@ -7,150 +9,187 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from skillmeat_operator.controller.remote.connections import Connections, PortalConnection, SourceConnection
-from skillmeat_operator.controller.remote.poller import Pollers
-from skillmeat_operator.controller.remote.portals import Portals
-from skillmeat_operator.controller.remote.shared_read import Reading
-from skillmeat_operator.controller.remote.surroundings import SurroundingsReader
+from skillmeat_operator.controller.remote.reading import Reading
+from skillmeat_operator.controller.remote.remotes import Remotes
+from skillmeat_operator.controller.remote.surroundings import Surroundings, read_surroundings
+from skillmeat_operator.controller.remote.views import SharedView
 from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.visit import Visit
-from skillmeat_operator.domain.failure import FailedError, Side
-from skillmeat_operator.domain.observation import PortalView, TemplateList
+from skillmeat_operator.controller.watch.changes import Changes
+from skillmeat_operator.domain.failure import FailedError, FailureKind, Side
+from skillmeat_operator.domain.observation import TemplateList
 from skillmeat_operator.domain.status.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
 
 
 @dataclass(frozen=True, slots=True)
-class SourceGathered:
+class SourceObserved:
     """What is known of the source."""
 
-    outcome: SideOutcome
-    reading: Reading[TemplateList] | None = None
-    """A complete reading; None where the last one failed."""
+    outcome: SideOutcome | None
+    """None: it has never been read."""
+    listing: Reading[TemplateList] | None = None
+    """The last reading, if it is complete."""
+    around: Surroundings | None = None
+    """What the server tells besides; None until it was read once."""
+    current: bool = True
+    """Whether it is as new as the pending requests ask for."""
 
 
 @dataclass(frozen=True, slots=True)
-class PortalGathered:
+class PortalObserved:
     """What is known of the portal."""
 
-    outcome: SideOutcome
+    outcome: SideOutcome | None
+    """None: it has never been read."""
     connection: PortalConnection | None = None
-    view: PortalView | None = None
+    view: Reading[SharedView] | None = None
+    """The last reading, if it is complete."""
+    current: bool = True
+    """As in :class:`SourceObserved`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The last readings of both sides."""
+
+    source: SourceObserved
+    portal: PortalObserved
+
+    @property
+    def pending(self) -> bool:
+        """Whether a side has never been read with this spec and these credentials."""
+        return self.source.outcome is None or self.portal.outcome is None
+
+    @property
+    def current(self) -> bool:
+        """Whether it answers the requests that are pending."""
+        return self.source.current and self.portal.current
 
 
 class Gatherer:
-    """Reads both sides for a visit."""
+    """Takes the last readings for a visit."""
 
     def __init__(
         self,
         *,
         connections: Connections,
-        pollers: Pollers,
-        portals: Portals,
+        remotes: Remotes,
+        changes: Changes,
         working: Callable[[str, PortalConnection], None],
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
+        judge: FailureJudge,
         timings: Timings,
     ) -> None:
+        """Make it; ``working`` is told of each connection that a portal answered over."""
         self._connections = connections
-        self._pollers = pollers
-        self._portals = portals
+        self._remotes = remotes
+        self._changes = changes
         self._working = working
+        self._judge = judge
         self._timings = timings
-        self.judge = FailureJudge(clock=clock, now=now, timings=timings)
-        self._surroundings = SurroundingsReader(clock=clock)
 
-    async def source(self, visit: Visit) -> SourceGathered:
-        """The last complete reading of the source, or a new one where the visit asks for it."""
-        try:
-            connection = await self._connections.source(visit.source)
-        except FailedError as error:
-            self._pollers.unsubscribe(visit.uid)
-            return SourceGathered(outcome=self.judge(visit, error.failure, secrets=""))
-        visit.memory.missing.pop(Side.SOURCE, None)
-        spec = visit.source.spec
-        interval = spec.interval.total_seconds()
-        within = min(spec.timeout, spec.interval).total_seconds()
-        read = functools.partial(connection.client.list_templates, within=within)
-        self._pollers.subscribe(visit.uid, connection.key, interval=interval, read=read)
-        reading = await self._pollers.read(visit.uid, not_before=self._source_not_before(visit, connection))
-        if reading.failure is not None:
-            return SourceGathered(outcome=self.judge(visit, reading.failure, secrets=connection.secrets))
-        visit.memory.refusals.pop(Side.SOURCE, None)
-        await self._look_around(visit, connection)
-        return SourceGathered(outcome=SideOutcome(), reading=reading)
+    async def observe(self, visit: Visit) -> Observation:
+        """The last readings of both sides.
 
-    async def portal(self, visit: Visit, *, not_before: float) -> PortalGathered:
-        """The portal's view; one that began at ``not_before`` (monotonic seconds) or later."""
+        Raises:
+            KubernetesError: the API server does not answer for a Secret.
+        """
+        asked = self._asked_at(visit)
+        return Observation(source=await self._source(visit, asked), portal=await self._portal(visit, asked))
+
+    async def _source(self, visit: Visit, asked: float) -> SourceObserved:
+        uid, lists, pages = visit.uid, self._remotes.lists, self._remotes.pages
         try:
-            connection = await self._connections.portal(visit.source)
+            connection = await self._connections.source(visit.source, not_before=asked)
         except FailedError as error:
-            return PortalGathered(outcome=self.judge(visit, error.failure, secrets=""))
-        visit.memory.missing.pop(Side.CATALOG, None)
-        reading = await self._portals.view(
-            visit.uid, connection, not_before=self._portal_not_before(visit, connection, not_before)
+            lists.leave(uid)
+            pages.leave(uid)
+            outcome = self._judge(visit, error.failure, secrets="", began=visit.began)
+            return SourceObserved(outcome=outcome)
+        self._judge.found(uid, Side.SOURCE)
+        self._follow_source(visit, connection)
+        latest = lists.latest(uid)
+        current = latest is not None and latest.began >= asked
+        if not current:
+            lists.ask(uid, at=asked, urgent=True)
+            # A failure that stands because the server asked to be left alone is all there is to say.
+            current = latest is not None and latest.failure is not None and lists.refused(uid)
+        around = pages.latest(uid)
+        if asked and around is not None and around.began < asked:
+            pages.ask(uid, at=asked)
+        if latest is None:
+            return SourceObserved(outcome=None, current=False)
+        if latest.failure is None:
+            self._judge.accepted(uid, Side.SOURCE)
+            value = around.value if around is not None else None
+            return SourceObserved(outcome=SideOutcome(), listing=latest, around=value, current=current)
+        self._look_again(visit, latest, Side.SOURCE, connection.secrets)
+        outcome = self._judge(visit, latest.failure, secrets=connection.secrets, began=latest.began)
+        return SourceObserved(outcome=outcome, current=current)
+
+    def _follow_source(self, visit: Visit, connection: SourceConnection) -> None:
+        spec, uid = visit.source.spec, visit.uid
+        within = min(spec.timeout.total_seconds(), visit.interval)
+
+        async def read(seconds: float) -> TemplateList:
+            return await connection.client.list_templates(within=seconds)
+
+        self._remotes.lists.follow(
+            uid, connection.key, host=connection.host, interval=visit.interval, read=read, within=within
         )
-        if reading.failure is not None:
-            visit.memory.portal_failed = True
-            return PortalGathered(
-                outcome=self.judge(visit, reading.failure, secrets=connection.secrets), connection=connection
-            )
-        self._working(visit.uid, connection)
-        visit.memory.viewed = reading.began
-        visit.memory.portal_progressed = self._portals.progressed(visit.uid)
-        if visit.memory.portal_failed:
-            visit.memory.portal_failed = False
-            visit.memory.diagnose_now = True
-        return PortalGathered(outcome=SideOutcome(), connection=connection, view=reading.get())
+        self._remotes.pages.follow(
+            uid,
+            connection.key.pages,
+            host=connection.host,
+            interval=max(2 * visit.interval, self._timings.staleness_least),
+            read=functools.partial(read_surroundings, connection),
+        )
 
-    def _source_not_before(self, visit: Visit, connection: SourceConnection) -> float:
-        """The moment (monotonic seconds) at which the reading used by this visit must have begun."""
-        memory = visit.memory
-        latest = self._pollers.latest(visit.uid)
-        bound = 0.0
-        if memory.outcome is None or memory.outcome.source is None:
-            bound = visit.began - self._timings.fresh_enough
-        if latest is not None and latest.failure is not None:
-            # A changed spec or Secret tries again at once; the poller of a changed Secret is a new one
-            # anyway.
-            bound = max(bound, memory.spec_seen)
-            refusal = memory.refusals.get(Side.SOURCE)
-            if refusal is not None and refusal.secrets == connection.secrets:
-                second = refusal.first + self._timings.credential_recheck
-                if visit.began >= second:
-                    bound = max(bound, second)
-        return max(bound, self._asked_at(visit))
+    async def _portal(self, visit: Visit, asked: float) -> PortalObserved:
+        uid, views = visit.uid, self._remotes.views
+        try:
+            connection = await self._connections.portal(visit.source, not_before=asked)
+        except FailedError as error:
+            self._remotes.leave_portal(uid)
+            outcome = self._judge(visit, error.failure, secrets="", began=visit.began)
+            return PortalObserved(outcome=outcome)
+        self._judge.found(uid, Side.CATALOG)
 
-    def _portal_not_before(self, visit: Visit, connection: PortalConnection, not_before: float) -> float:
-        memory = visit.memory
-        refusal = memory.refusals.get(Side.CATALOG)
-        if (
-            refusal is not None
-            and refusal.secrets == connection.secrets
-            and any(visit.pending_requests()) is False
-        ):
-            # A refused credential is not tried with every look at its Secret.
-            second = refusal.first + self._timings.credential_recheck
-            interval = visit.source.spec.interval.total_seconds()
-            return max(second if visit.began >= second else 0.0, visit.began - interval, memory.spec_seen)
-        return not_before
+        async def read(_: float) -> SharedView:
+            return SharedView(await connection.client.view())
 
-    async def _look_around(self, visit: Visit, connection: SourceConnection) -> None:
-        """Version and edition of the server, and its staleness pages: both at their own slow cadence."""
-        memory = visit.memory
-        cadence = max(2 * visit.source.spec.interval.total_seconds(), self._timings.staleness_least)
-        if memory.outcome is None:
-            cadence = self._timings.fresh_enough
-        bound = max(visit.began - cadence, self._asked_at(visit))
-        around = await self._surroundings.of(connection, not_before=bound)
-        memory.server = around.server or memory.server
-        if around.staleness != memory.staleness:
-            # By identity: equal facts are no reason to decide anew.
-            memory.staleness = around.staleness
+        views.follow(uid, connection.key, host=connection.host, interval=visit.interval, read=read)
+        latest = views.latest(uid)
+        current = latest is not None and latest.began >= asked
+        if not current:
+            views.ask(uid, at=asked, urgent=True)
+            current = latest is not None and latest.failure is not None and views.refused(uid)
+        if latest is None:
+            return PortalObserved(outcome=None, connection=connection, current=False)
+        if latest.failure is None:
+            self._working(uid, connection)
+            return PortalObserved(outcome=SideOutcome(), connection=connection, view=latest, current=current)
+        self._look_again(visit, latest, Side.CATALOG, connection.secrets)
+        outcome = self._judge(visit, latest.failure, secrets=connection.secrets, began=latest.began)
+        return PortalObserved(outcome=outcome, connection=connection, current=current)
+
+    def _look_again(
+        self, visit: Visit, latest: Reading[TemplateList] | Reading[SharedView], side: Side, secrets: str
+    ) -> None:
+        """Plan the reading that tells whether a failure stands: after a changed spec, or a refused token."""
+        readers = self._remotes.lists if side is Side.SOURCE else self._remotes.views
+        if latest.began < visit.spec_seen:
+            readers.ask(visit.uid, at=visit.spec_seen, urgent=True)
+        if latest.failure is not None and latest.failure.kind is FailureKind.CREDENTIAL:
+            self._connections.renew(visit.uid)
+            second = self._judge.second_look(visit.uid, side, secrets)
+            if second is not None and latest.began < second:
+                readers.ask(visit.uid, at=second)
 
     def _asked_at(self, visit: Visit) -> float:
         """When the newest pending request was first seen; 0 without one."""
-        seen = visit.memory.requests_seen
-        return max((seen.get(one, visit.began) for one in visit.pending_requests() if one), default=0.0)
+        pending = [token for token in visit.pending_requests() if token]
+        seen = (self._changes.asked(visit.uid, token) for token in pending)
+        return max((visit.began if one is None else one for one in seen), default=0.0)

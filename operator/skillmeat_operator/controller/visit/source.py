@@ -1,41 +1,45 @@
-"""One sync of one CatalogSource: gather → decide → act → summarise."""
+"""One visit of a CatalogSource as prose: gather, decide, act, summarise.
+
+A visit waits for no remote side (design, section 3, law 6): it decides from the last readings, which are made
+in the background and mark the object due. What it cannot go on without is awaited by ending.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
-from skillmeat_operator.adapters.kubernetes.events import EventType
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
-from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen, CatalogSourceStatus
-from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
+from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
 from skillmeat_operator.api.v1alpha1.policies import Ingestion
-from skillmeat_operator.controller.publication.snapshots import Snapshots, nothing_new, spec_hash, stored_form
+from skillmeat_operator.controller.publication.publications import Publications
+from skillmeat_operator.controller.publication.published import Published
+from skillmeat_operator.controller.queue import Result
+from skillmeat_operator.controller.remote.remotes import Remotes
 from skillmeat_operator.controller.visit.bundles import BundleReconciler
-from skillmeat_operator.controller.visit.catalog import CatalogKeeper
-from skillmeat_operator.controller.visit.decision import Decider, Decision
-from skillmeat_operator.controller.visit.deletion import Deleter
-from skillmeat_operator.controller.visit.external import verify_external
-from skillmeat_operator.controller.visit.gather import Gatherer, PortalGathered, SourceGathered
-from skillmeat_operator.controller.visit.memory import SourceMemory
-from skillmeat_operator.controller.visit.schedule import Scheduler
+from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
+from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
+from skillmeat_operator.controller.visit.decision import Decider, Decision, HoldersPendingError
+from skillmeat_operator.controller.visit.deletion.deleter import Deleter
+from skillmeat_operator.controller.visit.deletion.remains import remains
+from skillmeat_operator.controller.visit.failure_judge import FailureJudge
+from skillmeat_operator.controller.visit.gather import Gatherer, Observation, PortalObserved
+from skillmeat_operator.controller.visit.planning import Planner
+from skillmeat_operator.controller.visit.resting import RestingVisits
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
+from skillmeat_operator.controller.watch.changes import Changes
 from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.decide.configuration import publication
-from skillmeat_operator.domain.decide.filters import needs_bundle_status
+from skillmeat_operator.domain.decide.filters import filter_unsupported, needs_bundle_status
 from skillmeat_operator.domain.decide.ownership import Owner
-from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
-from skillmeat_operator.domain.status.conditions import find
+from skillmeat_operator.domain.failure import FailedError, Failure, Side
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.status.source import announce, summarise, suspended
+from skillmeat_operator.domain.status.source import announce, summarise
 from skillmeat_operator.domain.timings import Timings
 
 logger = logging.getLogger(__name__)
@@ -51,6 +55,19 @@ class Identity:
     allowed_catalog_namespaces: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Acted:
+    """What acting came to."""
+
+    outcome: Outcome
+    next_view: float | None = None
+    """When the catalog has to be looked at again (monotonic seconds)."""
+    after: float | None = None
+    """Seconds after which the next visit is due."""
+    retry: bool = False
+    """It has to be tried again with the object's backoff."""
+
+
 class SourceReconciler:
     """Visits CatalogSources."""
 
@@ -59,138 +76,209 @@ class SourceReconciler:
         *,
         identity: Identity,
         store: Store,
-        memories: dict[str, SourceMemory],
+        changes: Changes,
+        remotes: Remotes,
+        judge: FailureJudge,
         gatherer: Gatherer,
         decider: Decider,
-        snapshots: Snapshots,
+        publications: Publications,
         keeper: CatalogKeeper,
+        external: ExternalVerifier,
         deleter: Deleter,
         bundles: BundleReconciler,
+        resting: RestingVisits,
         writer: ObjectWriter,
-        scheduler: Scheduler,
+        planner: Planner,
         clock: Callable[[], float],
         now: Callable[[], datetime],
         timings: Timings,
     ) -> None:
         self._identity = identity
         self._store = store
-        self._memories = memories
+        self._changes = changes
+        self._remotes = remotes
+        self._judge = judge
         self._gatherer = gatherer
         self._decider = decider
-        self._snapshots = snapshots
+        self._publications = publications
         self._keeper = keeper
+        self._external = external
         self._deleter = deleter
         self._bundles = bundles
+        self._resting = resting
         self._writer = writer
-        self._scheduler = scheduler
+        self._planner = planner
         self._clock = clock
         self._now = now
         self._timings = timings
 
-    async def visit(self, uid: str) -> None:
+    async def visit(self, uid: str) -> Result:
         """Bring one CatalogSource, and the statuses of its TemplateBundles, up to date."""
         raw = self._store.sources.get(uid)
         if raw is None:
-            return
-        memory = self._memory(uid, raw)
+            return Result.done()
         try:
-            source = CatalogSource.from_object(raw)
-        except InvalidObject as error:
-            await self._writer.invalid(raw, str(error))
-            return
-        visit = Visit(source=source, raw=raw, memory=memory, store=self._store, began=self._clock())
-        try:
-            if source.deleting:
-                await self._deleter.visit(visit)
-            elif source.spec.suspend:
-                await self._suspended(visit)
-            else:
-                await self._reconcile(visit)
-        except SupersededError:
-            self._scheduler.again(uid)
+            return await self._visit(uid, raw)
+        except SupersededError as error:
+            logger.debug("visit of %s ended early: %s", _name(raw), error)
         except (KubernetesError, ExceptionGroup) as error:
-            self._scheduler.after_trouble(uid)
-            logger.warning("visit of %s/%s ended early: %s", source.namespace, source.name, error)
+            logger.warning("visit of %s ended early: %s", _name(raw), error)
+        return Result.failure()
 
-    async def _reconcile(self, visit: Visit) -> None:
-        async with self._announced(visit):
-            outcome = await self.sync(visit)
-        visit.ensure_current()
-        visit.memory.outcome = outcome
-        if not self._too_early(visit, outcome):
-            await self._tell_left_behind(visit, outcome)
-            # Bundles first: whoever waits for the echo of a request may look at its bundle right after it.
-            try:
-                await self._bundles.write(visit, outcome)
-            finally:
-                await self._write(visit, lambda source: summarise(source, outcome, now=self._now()))
-        if not outcome.converging:
-            await self._snapshots.tidy(visit.uid)
-        self._scheduler.after(visit, outcome)
+    async def _visit(self, uid: str, raw: RawObject) -> Result:
+        try:
+            source = self._store.sources.parsed(uid)
+        except InvalidObject as error:
+            if raw["metadata"].get("deletionTimestamp") is not None:
+                # Deletion works without a spec that can be read.
+                return await self._deleter.visit(self._begin(remains(raw), raw), readable=False)
+            return await self._resting.unreadable(raw, str(error))
+        if source is None:
+            return Result.done()
+        visit = self._begin(source, raw)
+        if source.deleting:
+            return await self._deleter.visit(visit)
+        if source.spec.suspend:
+            return await self._resting.suspended(visit)
+        return await self._reconcile(visit)
 
-    async def sync(self, visit: Visit) -> Outcome:
-        """One sync; what goes wrong on a remote side is part of the outcome, not an exception."""
-        source, memory = visit.source, visit.memory
-        requests = visit.pending_requests()
-        if any(requests):
-            memory.diagnose_now = True
+    def _begin(self, source: CatalogSource, raw: RawObject) -> Visit:
+        now, seen = self._clock(), self._changes.spec_seen(source.uid)
+        return Visit(
+            source=source, raw=raw, store=self._store, began=now, spec_seen=now if seen is None else seen
+        )
+
+    async def _reconcile(self, visit: Visit) -> Result:
+        raws = self._bundles.of(visit)
         where = publication(
-            source,
+            visit.source,
             public_url=self._identity.public_url,
             cluster_uid=self._identity.cluster_uid,
             backstage_url=self._identity.backstage_url,
             allowed_catalog_namespaces=self._identity.allowed_catalog_namespaces,
         )
-        base = Outcome(requests=requests)
+        observation: Observation | None = None
+        acted: _Acted | None
         if where.failure is not None:
-            return replace(base, configuration=where.failure)
-        owner = Owner(cluster_uid=self._identity.cluster_uid, uid=source.uid, target=where.target)
+            # A setting has to change before anything may be read.
+            self._remotes.forget(visit.uid)
+            acted = _Acted(Outcome(requests=visit.pending_requests(), configuration=where.failure))
+        else:
+            observation = await self._gatherer.observe(visit)
+            try:
+                acted = await self._sync(visit, observation, raws, where.target)
+            except HoldersPendingError:
+                acted = None
+        if acted is None:
+            return await self._wait(visit)
+        if acted.next_view is not None and visit.uid in self._remotes.views:
+            self._remotes.views.ask(visit.uid, at=acted.next_view)
+        visit.ensure_current()
+        outcome, bundles_after = acted.outcome, None
+        soon = self._settles_soon(visit, observation, outcome)
+        if soon is None:
+            await self._writer.tell_left_behind(visit.source, visit.raw, outcome.seen)
+            # Bundles first: whoever waits for the echo of a request may look at its bundle right after it.
+            try:
+                reading = observation.source.listing if observation is not None else None
+                serial = reading.serial if reading is not None else None
+                bundles_after = await self._bundles.write(visit, raws, outcome, serial=serial)
+            finally:
+                try:
+                    await self._writer.source(
+                        visit.raw, lambda source: summarise(source, outcome, now=self._now())
+                    )
+                finally:
+                    if not outcome.converging:
+                        await self._publications.tidy(visit.uid)
+        if acted.retry:
+            return Result.failure(first=self._timings.backoff_first, longest=self._timings.backoff_longest)
+        return self._planner.after(visit, outcome, acted.after, bundles_after, soon)
 
-        gathered = await self._gatherer.source(visit)
-        portal = await self._gatherer.portal(visit, not_before=self._view_not_before(visit))
-        base = replace(
-            base,
-            source=gathered.outcome,
+    def _settles_soon(self, visit: Visit, observation: Observation | None, outcome: Outcome) -> float | None:
+        """Seconds within which more is likely to be known, so that nothing is said yet; None: say it now."""
+        if outcome.converging and self._keeper.settles_soon(visit.uid):
+            return self._timings.quiet_visit
+        first = not visit.source.status.conditions
+        if (
+            first
+            and observation is not None
+            and observation.source.listing is not None
+            and observation.source.around is None
+        ):
+            # The staleness pages come right after the list, if they come soon at all.
+            left = self._timings.quiet_visit - (self._clock() - visit.spec_seen)
+            return left if left > 0 else None
+        return None
+
+    async def _sync(
+        self, visit: Visit, observation: Observation, raws: list[RawObject], target: str | None
+    ) -> _Acted | None:
+        """Decide and act; what goes wrong on a remote side is part of the outcome, not an exception.
+
+        Returns:
+            None: nothing can be decided before something was read for the first time.
+        """
+        if observation.pending:
+            return None
+        source, requests = visit.source, visit.pending_requests()
+        if any(requests):
+            self._keeper.asked(visit.uid)
+        portal, around = observation.portal, observation.source.around
+        base = Outcome(
+            # What was asked for is answered once both sides were read after it.
+            requests=requests if observation.current else (None, None),
+            source=observation.source.outcome,
             catalog=portal.outcome,
-            server=memory.server,
-            staleness_known=memory.staleness is not None,
-            seen=CatalogSeen(url=portal.connection.url if portal.connection else None, target=where.target),
+            server=around.server if around is not None else None,
+            staleness_pending=around is None and observation.source.listing is not None,
+            staleness_known=around is not None and around.staleness is not None,
+            seen=CatalogSeen(url=portal.connection.url if portal.connection else None, target=target),
         )
-        base = self._filter_support(visit, gathered, base)
-
-        decision, portal = await self._decide(visit, gathered, portal, owner)
-        if portal.outcome.failure is not None:
+        base = self._filter_support(visit, observation, base)
+        if portal.view is None:
+            self._keeper.failed(visit.uid)
+        owner = Owner(cluster_uid=self._identity.cluster_uid, uid=source.uid, target=target)
+        is_external = source.spec.backstage.ingestion is Ingestion.EXTERNAL
+        published = None
+        if not is_external:
+            visit.ensure_current()
+            try:
+                published = await self._publications.stored(
+                    visit.uid, not_before=self._stored_not_before(visit)
+                )
+            except ForbiddenError as error:
+                logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
+                return _Acted(replace(base, published=False), retry=True)
+        decision, portal = await self._decide(visit, observation, owner, raws, published)
+        if portal.outcome is not None and portal.outcome.failure is not None:
             base = replace(base, catalog=portal.outcome)
         if decision is None:
-            return base
-        if source.spec.backstage.ingestion is Ingestion.EXTERNAL:
-            return await verify_external(
-                visit, decision.plan, portal, base, judge=self._gatherer.judge, clock=self._clock
-            )
-        return await self._act(visit, decision, portal, base, owner=owner, target=where.target or "")
+            return _Acted(base)
+        if is_external:
+            return self._verify_external(visit, decision, portal, base)
+        return await self._act(visit, decision, portal, base, owner=owner, target=target or "")
 
     async def _decide(
-        self, visit: Visit, gathered: SourceGathered, portal: PortalGathered, owner: Owner
-    ) -> tuple[Decision | None, PortalGathered]:
+        self,
+        visit: Visit,
+        observation: Observation,
+        owner: Owner,
+        raws: list[RawObject],
+        published: Published | None,
+    ) -> tuple[Decision | None, PortalObserved]:
         """Decide with the portal's help; if that fails in the middle, decide without it."""
-        connection = portal.connection
-        bundles = self._bundles.of(visit.source)
-        for view in (portal.view, None):
+        portal = observation.portal
+        bundles = self._bundles.models(raws)
+        for without_view in (False, True):
+            if without_view:
+                portal = replace(portal, view=None)
             try:
                 decision = await self._decider.decide(
-                    visit,
-                    reading=gathered.reading,
-                    view=view,
-                    client=connection.client if connection is not None else None,
-                    portal_url=connection.url if connection is not None else "",
-                    owner=owner,
-                    bundles=bundles,
+                    visit, observation, portal=portal, owner=owner, bundles=bundles, published=published
                 )
             except FailedError as error:
-                judged = self._gatherer.judge(
-                    visit, error.failure, secrets=connection.secrets if connection else ""
-                )
-                portal = replace(portal, outcome=judged, view=None)
+                portal = self._portal_failed(visit, portal, error.failure)
             else:
                 return decision, portal
         raise RuntimeError("a decision without the portal cannot fail because of it")
@@ -199,45 +287,48 @@ class SourceReconciler:
         self,
         visit: Visit,
         decision: Decision,
-        portal: PortalGathered,
+        portal: PortalObserved,
         base: Outcome,
         *,
         owner: Owner,
         target: str,
-    ) -> Outcome:
+    ) -> _Acted:
         """Publish, then bring the catalog in step and look whether it is."""
         plan = decision.plan
         base = replace(base, plan=plan)
         if not plan.publishable:
-            return base
+            return _Acted(base, retry=True)
         republished = False
-        try:
-            if decision.fresh:
-                republished = await self._publish(visit, decision, target)
-        except (ForbiddenError, ConflictError) as error:
-            logger.warning(
-                "the snapshot of %s/%s was not stored: %s", visit.source.namespace, visit.source.name, error
-            )
-            visit.memory.plan_key = ()
-            return replace(base, published=False)
+        if decision.content is not None and decision.form is not None:
+            stored = self._publications.current(visit.uid)
+            if stored is None or not stored.form.covers(decision.form):
+                visit.ensure_current()
+                try:
+                    republished = await self._publications.publish(
+                        visit.source,
+                        decision.content,
+                        decision.form,
+                        revision=plan.revision,
+                        guard=plan.guard,
+                        target=target,
+                    )
+                except (ForbiddenError, ConflictError) as error:
+                    # Nothing of it is believed: the next visit looks at what is stored and decides anew.
+                    logger.warning("the snapshot of %s was not stored: %s", _name(visit.raw), error)
+                    return _Acted(replace(base, published=False), retry=True)
         if portal.view is None or portal.connection is None:
-            return base
+            return _Acted(base)
+        connection = portal.connection
         try:
             verified = await self._keeper.keep(
-                visit,
-                plan,
-                client=portal.connection.client,
-                view=portal.view,
-                owner=owner,
-                target=target,
-                republished=republished,
+                visit, plan, portal=portal, owner=owner, target=target, republished=republished
             )
         except FailedError as error:
-            judged = self._gatherer.judge(visit, error.failure, secrets=portal.connection.secrets)
-            return replace(base, catalog=judged)
-        visit.memory.refusals.pop(Side.CATALOG, None)
-        seen = CatalogSeen(url=portal.connection.url, target=verified.target, entity_ref=verified.entity_ref)
-        return replace(
+            portal = self._portal_failed(visit, portal, error.failure)
+            return _Acted(replace(base, catalog=portal.outcome))
+        self._judge.accepted(visit.uid, Side.CATALOG)
+        seen = CatalogSeen(url=connection.url, target=verified.target, entity_ref=verified.entity_ref)
+        outcome = replace(
             base,
             state=verified.state,
             converging=verified.converging,
@@ -245,127 +336,60 @@ class SourceReconciler:
             moved=verified.moved,
             seen=seen,
         )
+        return _Acted(outcome, next_view=verified.next_view)
 
-    async def _publish(self, visit: Visit, decision: Decision, target: str) -> bool:
-        """Store and serve the plan if it says anything that the snapshot does not; True if the document
-        changed.
+    def _verify_external(
+        self, visit: Visit, decision: Decision, portal: PortalObserved, base: Outcome
+    ) -> _Acted | None:
+        try:
+            verified = self._external.verify(visit, decision.plan, portal, base)
+        except FailedError as error:
+            portal = self._portal_failed(visit, portal, error.failure)
+            plan = replace(decision.plan, publishable=True)
+            return _Acted(replace(base, plan=plan, catalog=portal.outcome))
+        if verified is None:
+            return None
+        outcome, after = verified
+        if outcome.state is not None:
+            self._judge.accepted(visit.uid, Side.CATALOG)
+        return _Acted(outcome, after=after)
+
+    def _portal_failed(self, visit: Visit, portal: PortalObserved, failure: Failure) -> PortalObserved:
+        """Take in that a call to the portal failed in the middle of a visit."""
+        self._remotes.views.failed(visit.uid, failure)
+        self._keeper.failed(visit.uid)
+        connection = portal.connection
+        secrets = connection.secrets if connection is not None else ""
+        judged = self._judge(visit, failure, secrets=secrets, began=visit.began)
+        return replace(portal, outcome=judged, view=None)
+
+    async def _wait(self, visit: Visit) -> Result:
+        """End the visit: a reading that is under way marks the object due.
+
+        A first visit that takes longer than a moment says in status that it is under way.
         """
-        source, memory, plan = visit.source, visit.memory, decision.plan
-        spec = spec_hash(source.spec)
-        wanted = stored_form(
-            plan.records, decision.observed, plan.guard, generation=source.generation, spec=spec
-        )
-        kept = self._snapshots.kept(visit.uid)
-        if kept is None:
-            memory.stored = None
-        elif memory.stored is None and decision.stored is not None:
-            memory.stored = stored_form(
-                decision.stored.records,
-                decision.stored.observed,
-                kept.head.guard,
-                generation=kept.head.generation,
-                spec=kept.head.spec_hash,
-            )
-        if nothing_new(memory.stored, wanted):
-            return False
-        visit.ensure_current()
-        changed = await self._snapshots.publish(source, plan, decision.observed, target=target)
-        memory.stored = wanted
-        self._decider.published(visit)
-        return changed
+        waited = self._clock() - visit.spec_seen
+        if not visit.source.status.conditions:
+            if waited < self._timings.quiet_visit:
+                return Result.done(after=self._timings.quiet_visit - waited)
+            await self._writer.source(visit.raw, lambda source: announce(source, now=self._now()))
+        return Result.done(after=visit.interval)
 
-    async def _tell_left_behind(self, visit: Visit, outcome: Outcome) -> None:
-        """A changed portal URL never deletes at the former portal; it says what is left there."""
-        before, seen = visit.source.status.catalog, outcome.seen
-        if before is None or seen is None or before.target is None or None in (before.url, seen.url):
-            return
-        if before.url != seen.url:
-            said = (
-                f"the location {before.target} stays in the former portal {before.url}: "
-                "remove it there by hand"
-            )
-            await self._writer.event(visit.raw, EventType.WARNING, Reason.LOCATION_LEFT_BEHIND, said)
-
-    def _filter_support(self, visit: Visit, gathered: SourceGathered, base: Outcome) -> Outcome:
+    def _filter_support(self, visit: Visit, observation: Observation, base: Outcome) -> Outcome:
         """A filter over bundle statuses needs a server that tells them."""
-        if gathered.reading is None or visit.memory.staleness is not None:
+        around = observation.source.around
+        if observation.source.listing is None or around is None or around.staleness is not None:
             return base
         if not needs_bundle_status(visit.source.spec.filters):
             return base
-        failure = Failure(
-            side=Side.SOURCE,
-            kind=FailureKind.CONFIGURATION,
-            reason=Reason.FILTER_UNSUPPORTED,
-            message="spec.filters uses bundleStatuses, and the server does not tell the status of its "
-            "bundles: remove bundleStatuses, or let the token read SkillMeat's bundles",
-        )
-        return replace(base, source=SideOutcome(failure=failure, stalled=True))
+        return replace(base, source=SideOutcome(failure=filter_unsupported(), stalled=True))
 
-    async def _suspended(self, visit: Visit) -> None:
-        source = visit.source
-        kept = await self._snapshots.load(visit.uid)
-        ready = find(source.status.conditions, ConditionType.READY)
-        before = ready is not None and ready.observed_generation == source.generation
-        settled = kept.head.spec_hash == spec_hash(source.spec) if kept is not None else before
-        try:
-            await self._bundles.write_suspended(visit)
-        finally:
-            await self._write(visit, lambda fresh: suspended(fresh, settled=settled, now=self._now()))
-        self._scheduler.rest(visit.uid)
-
-    async def _write(self, visit: Visit, derive: Callable[[CatalogSource], CatalogSourceStatus]) -> None:
-        await self._writer.source(visit.raw, derive)
-
-    @contextlib.asynccontextmanager
-    async def _announced(self, visit: Visit) -> AsyncIterator[None]:
-        """A first visit that takes longer than a moment says in status that it is under way."""
-        if visit.source.status.conditions:
-            yield
-            return
-
-        async def say() -> None:
-            await asyncio.sleep(self._timings.quiet_visit)
-            with contextlib.suppress(KubernetesError):
-                await self._writer.source(visit.raw, lambda source: announce(source, now=self._now()))
-
-        task = asyncio.create_task(say())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    def _view_not_before(self, visit: Visit) -> float:
-        """The moment (monotonic seconds) at which the portal's view used by this visit must have begun."""
-        memory = visit.memory
+    def _stored_not_before(self, visit: Visit) -> float:
+        """How new the look at what is stored has to be: newer than what somebody asks for, and shared."""
         if any(visit.pending_requests()):
             return visit.began
-        if memory.convergence is None and memory.leftovers_since is None:
-            return visit.began - self._timings.verify_every
-        # Newer than what was done and than what was compared last, but not necessarily made for this visit:
-        # where many wait for the catalog, each takes what another one has just read.
-        began = memory.convergence.began if memory.convergence is not None else 0.0
-        newer = math.nextafter(memory.viewed, math.inf)
-        return max(began, memory.registered or 0.0, newer, visit.began - self._timings.view_shared)
+        return visit.began - self._timings.stored_look
 
-    def _too_early(self, visit: Visit, outcome: Outcome) -> bool:
-        """Whether the catalog is likely to have caught up before anybody reads that it has not."""
-        convergence = visit.memory.convergence
-        return (
-            outcome.converging
-            and convergence is not None
-            and self._clock() - convergence.began < self._timings.quiet_visit
-        )
 
-    def _memory(self, uid: str, raw: RawObject) -> SourceMemory:
-        generation = raw["metadata"].get("generation", 0)
-        memory = self._memories.get(uid)
-        if memory is None:
-            memory = SourceMemory(spec_seen=self._clock(), generation=generation)
-            self._memories[uid] = memory
-        if memory.generation != generation:
-            memory.generation = generation
-            memory.spec_seen = self._clock()
-            memory.diagnose_now = True
-            memory.outcome = None
-        return memory
+def _name(raw: RawObject) -> str:
+    return f"{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"

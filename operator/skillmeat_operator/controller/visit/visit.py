@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from skillmeat_operator.api.keys import FLUX_REQUESTED_AT, RECONCILE_REQUESTED_AT
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
-from skillmeat_operator.controller.visit.memory import SourceMemory
 from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.status.source_facts import printable_token
 
@@ -23,10 +22,11 @@ class Visit:
 
     source: CatalogSource
     raw: RawObject
-    memory: SourceMemory
     store: Store
     began: float
     """Monotonic seconds."""
+    spec_seen: float
+    """When the present spec was first seen (monotonic seconds)."""
 
     @property
     def uid(self) -> str:
@@ -46,6 +46,11 @@ class Visit:
             raise SupersededError("the spec changed")
         if (now["metadata"].get("deletionTimestamp") is not None) != self.source.deleting:
             raise SupersededError("deletion was asked for")
+
+    @property
+    def interval(self) -> float:
+        """``spec.interval`` in seconds."""
+        return self.source.spec.interval.total_seconds()
 
     def pending_requests(self) -> tuple[str | None, str | None]:
         """Tokens of requested reconciles that status does not echo yet: ours and Flux's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from skillmeat_operator.adapters.kubernetes.errors import (
@@ -17,7 +18,7 @@ from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
 from skillmeat_operator.api.objects import Metadata
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
-from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
+from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen, CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.conditions import Condition, ConditionStatus, ConditionType, Reason
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle, TemplateBundleStatus
 from skillmeat_operator.controller.visit.visit import SupersededError
@@ -53,51 +54,86 @@ class ObjectWriter:
     async def source(self, raw: RawObject, derive: Callable[[CatalogSource], CatalogSourceStatus]) -> None:
         """Write the status of a CatalogSource.
 
+        Args:
+            raw: the object as the visit saw it: the status belongs to its UID and generation.
+            derive: the status, given the object as it is now, of that same generation.
+
         Raises:
             SupersededError: the object changed; the outcome is about the past.
             KubernetesError: the API server failed.
         """
-        uid = raw["metadata"]["uid"]
-        current = self._store.sources.get(uid)
-        if current is None:
+        current = self._same(self._store.sources.get(raw["metadata"]["uid"]), raw)
+        before = self._store.sources.parsed(raw["metadata"]["uid"])
+        if before is None:
             raise SupersededError("the object is gone")
-        before = CatalogSource.from_object(current).status.conditions
-        stored = await self._write(
-            CATALOG_SOURCE, current, lambda obj: derive(CatalogSource.from_object(obj)).to_wire()
-        )
-        after = CatalogSource.from_object(stored).status.conditions
-        await self._tell(CATALOG_SOURCE, stored, before, after)
+        told = [derive(before)]
+
+        def again(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+            told.append(derive(CatalogSource.from_object(obj)))
+            return told[-1].to_wire()
+
+        stored = await self._write(CATALOG_SOURCE, current, told[0].to_wire(), again)
+        if stored is not current:
+            await self._tell(CATALOG_SOURCE, stored, before.status.conditions, told[-1].conditions)
 
     async def bundle(self, raw: RawObject, derive: Callable[[TemplateBundle], TemplateBundleStatus]) -> None:
         """Write the status of a TemplateBundle; errors as :meth:`source`."""
-        uid = raw["metadata"]["uid"]
-        current = self._store.bundles.get(uid)
-        if current is None:
-            return
-        before = TemplateBundle.from_object(current).status.conditions
-        stored = await self._write(
-            TEMPLATE_BUNDLE, current, lambda obj: derive(TemplateBundle.from_object(obj)).to_wire()
-        )
-        after = TemplateBundle.from_object(stored).status.conditions
-        await self._tell(TEMPLATE_BUNDLE, stored, before, after)
+        current = self._same(self._store.bundles.get(raw["metadata"]["uid"]), raw)
+        before = self._store.bundles.parsed(raw["metadata"]["uid"])
+        if before is None:
+            raise SupersededError("the object is gone")
+        told = [derive(before)]
+
+        def again(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+            told.append(derive(TemplateBundle.from_object(obj)))
+            return told[-1].to_wire()
+
+        stored = await self._write(TEMPLATE_BUNDLE, current, told[0].to_wire(), again)
+        if stored is not current:
+            await self._tell(TEMPLATE_BUNDLE, stored, before.status.conditions, told[-1].conditions)
 
     async def invalid(self, raw: RawObject, message: str) -> None:
         """Write the status of an object whose spec cannot be read."""
         bundle = raw.get("kind") == TEMPLATE_BUNDLE.kind
         names = TEMPLATE_BUNDLE if bundle else CATALOG_SOURCE
-        await self._write(names, raw, lambda obj: invalid_status(obj, message, now=self._now()))
+        derive = partial(invalid_status, message=message, now=self._now())
+        await self._write(names, raw, derive(raw), derive)
 
     async def event(self, raw: RawObject, event_type: EventType, reason: str, message: str) -> bool:
         """Send an Event about a CatalogSource; False if it was refused."""
         ref = ObjectRef.of(CATALOG_SOURCE, Metadata.from_object(raw))
         return await self._events.emit(ref, event_type, reason, message)
 
+    async def tell_left_behind(self, source: CatalogSource, raw: RawObject, seen: CatalogSeen | None) -> None:
+        """A changed portal URL never deletes at the former portal; an Event says what is left there."""
+        before = source.status.catalog
+        if before is None or seen is None or before.target is None or None in (before.url, seen.url):
+            return
+        if before.url != seen.url:
+            said = (
+                f"the location {before.target} stays in the former portal {before.url}: "
+                "remove it there by hand"
+            )
+            await self.event(raw, EventType.WARNING, Reason.LOCATION_LEFT_BEHIND, said)
+
+    def _same(self, current: RawObject | None, seen: RawObject) -> RawObject:
+        """The object as it is now, if it still has the spec that was seen (design, section 3, law 5)."""
+        if current is None:
+            raise SupersededError("the object is gone")
+        if current["metadata"].get("generation") != seen["metadata"].get("generation"):
+            raise SupersededError("the spec changed")
+        return current
+
     async def _write(
-        self, names: KindNames, current: RawObject, derive: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+        self,
+        names: KindNames,
+        current: RawObject,
+        desired: Mapping[str, Any],
+        derive: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     ) -> RawObject:
         ref = ObjectRef.of(names, Metadata.from_object(current))
         try:
-            stored = await self._statuses.write(ref, derive(current), current=current, derive=derive)
+            stored = await self._statuses.write(ref, desired, current=current, derive=derive)
         except ObjectSupersededError as error:
             raise SupersededError(str(error)) from None
         except NotFoundError as error:

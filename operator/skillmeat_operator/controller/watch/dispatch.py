@@ -14,8 +14,9 @@ from skillmeat_operator.api.keys import (
     MOVE_LOCATION,
     RECONCILE_REQUESTED_AT,
 )
-from skillmeat_operator.controller.visit.memory import SourceMemory
-from skillmeat_operator.controller.watch.store import RawObject, Store, source_name
+from skillmeat_operator.controller.watch.changes import Changes
+from skillmeat_operator.controller.watch.object_store import Listing, RawObject, version_of
+from skillmeat_operator.controller.watch.store import Store, source_name
 from skillmeat_operator.domain.timings import Timings
 
 _WATCHED_ANNOTATIONS = (
@@ -35,80 +36,88 @@ class Dispatcher:
         self,
         *,
         store: Store,
-        memories: dict[str, SourceMemory],
+        changes: Changes,
         add: Callable[[str, float], None],
         forget: Callable[[str], None],
         interrupt: Callable[[str], None],
-        clock: Callable[[], float],
         uniform: Callable[[float, float], float],
         timings: Timings,
     ) -> None:
         self._store = store
-        self._memories = memories
+        self._changes = changes
         self._add = add
         self._forget = forget
         self._interrupt = interrupt
-        self._clock = clock
         self._uniform = uniform
         self._timings = timings
 
     def seen(self, plural: str, obj: RawObject) -> None:
-        """Take in an object as a watch or a list shows it."""
+        """Take in an object as a watch, or the answer to a write, shows it."""
+        self._take(plural, obj, None)
+
+    def listed(self, plural: str, obj: RawObject, listing: Listing) -> None:
+        """Take in an object as a full list shows it."""
+        self._take(plural, obj, listing)
+
+    def gone(self, plural: str, uid: str, version: str = "") -> None:
+        """Take in that an object does not exist any more, at this resourceVersion where it is known."""
+        obj = self._store.of(plural).remove(uid, version)
+        if obj is None:
+            return
+        self._forget_all(uid)
+        if plural == CATALOG_SOURCE.plural:
+            namespace = obj["metadata"].get("namespace", "")
+            for bundle in self._store.bundles_of(namespace, obj["metadata"]["name"]):
+                self._visit(bundle, self._timings.coalesce_bundles)
+        else:
+            self._visit_source_of(obj)
+
+    def visit_all(self, namespace: str | None = None) -> None:
+        """Visit everything of a namespace (None: of all) once: its gate has just opened."""
+        for obj in self._store.sources.within(namespace):
+            self._visit(obj, self._uniform(0.0, self._timings.start_spread))
+        for obj in self._store.bundles.within(namespace):
+            if self._source_of(obj) is None:
+                self._visit(obj, 0.0)
+
+    def _take(self, plural: str, obj: RawObject, listing: Listing | None) -> None:
         objects, metadata = self._store.of(plural), obj["metadata"]
         former = objects.find(metadata.get("namespace", ""), metadata["name"])
-        before = objects.put(obj)
+        before = objects.put(obj) if listing is None else objects.put_listed(obj, listing)
         if objects.get(metadata["uid"]) is not obj:
             return
         if former is not None and objects.get(former["metadata"]["uid"]) is None:
             # Deleted and made anew under the same name, unseen: nobody will tell of its deletion.
-            self._forget(former["metadata"]["uid"])
-        if before is not None and not _matters(before, obj):
+            self._forget_all(former["metadata"]["uid"])
+        # The object of a restored backup may have another spec under the same generation.
+        restored = before is not None and (
+            version_of(obj) < version_of(before) or (listing is not None and listing.new_history)
+        )
+        if before is not None and not restored and not _matters(before, obj):
             return
         if plural == CATALOG_SOURCE.plural:
-            self._source_changed(before, obj)
+            self._source_changed(before, obj, restored=restored)
         else:
             self._bundle_changed(before, obj)
 
-    def gone(self, plural: str, uid: str) -> None:
-        """Take in that an object does not exist any more."""
-        obj = self._store.of(plural).remove(uid)
-        if obj is None:
-            return
-        if plural == CATALOG_SOURCE.plural:
-            self._forget(uid)
-            namespace = obj["metadata"].get("namespace", "")
-            for bundle in self._store.bundles_of(namespace, obj["metadata"]["name"]):
-                self._add(bundle["metadata"]["uid"], self._timings.coalesce_bundles)
-        else:
-            self._visit_source_of(obj)
-
-    def visit_all(self) -> None:
-        """Visit everything once: the gate has just opened."""
-        for obj in self._store.sources:
-            self._add(obj["metadata"]["uid"], self._uniform(0.0, self._timings.start_spread))
-        for obj in self._store.bundles:
-            if self._source_of(obj) is None:
-                self._add(obj["metadata"]["uid"], 0.0)
-
-    def _source_changed(self, before: RawObject | None, obj: RawObject) -> None:
-        uid = obj["metadata"]["uid"]
-        memory = self._memories.get(uid)
-        generation = obj["metadata"].get("generation", 0)
-        now = self._clock()
-        if memory is None:
-            memory = self._memories[uid] = SourceMemory(spec_seen=now, generation=generation)
-        annotations = obj["metadata"].get("annotations") or {}
-        old = (before["metadata"].get("annotations") or {}) if before is not None else {}
-        for key in _REQUESTS:
-            token = annotations.get(key)
-            if token is not None and token != old.get(key):
-                memory.requests_seen[token] = now
-        if len(memory.requests_seen) > 16:
-            memory.requests_seen = dict(list(memory.requests_seen.items())[-8:])
+    def _source_changed(self, before: RawObject | None, obj: RawObject, *, restored: bool) -> None:
+        metadata = obj["metadata"]
+        annotations = metadata.get("annotations") or {}
+        tokens = [annotations[key] for key in _REQUESTS if annotations.get(key) is not None]
+        self._changes.note(metadata["uid"], metadata.get("generation", 0), tokens, anew=restored)
         if _forced(obj) and not _forced(before):
             # Somebody who gives the portal five more seconds does not wait for what is still trying.
-            self._interrupt(uid)
-        self._add(uid, 0.0)
+            self._interrupt(metadata["uid"])
+        self._visit(obj, 0.0)
+
+    def _visit(self, obj: RawObject, delay: float) -> None:
+        """Ask for a visit, unless the gate of its namespace is still shut: its opening visits everything."""
+        if self._store.is_open(obj["metadata"].get("namespace", "")):
+            self._add(obj["metadata"]["uid"], delay)
+
+    def _forget_all(self, uid: str) -> None:
+        self._changes.forget(uid)
+        self._forget(uid)
 
     def _bundle_changed(self, before: RawObject | None, obj: RawObject) -> None:
         self._visit_source_of(obj)
@@ -117,8 +126,7 @@ class Dispatcher:
 
     def _visit_source_of(self, bundle: RawObject) -> None:
         source = self._source_of(bundle)
-        uid = source["metadata"]["uid"] if source is not None else bundle["metadata"]["uid"]
-        self._add(uid, self._timings.coalesce_bundles)
+        self._visit(bundle if source is None else source, self._timings.coalesce_bundles)
 
     def _source_of(self, bundle: RawObject) -> RawObject | None:
         return self._store.sources.find(bundle["metadata"].get("namespace", ""), source_name(bundle) or "")

@@ -1,4 +1,12 @@
-"""kopf's part: the watches of both kinds. Handlers only pass on what they see."""
+"""kopf's part: one watch of one kind, in a thread and an event loop of its own.
+
+At its end kopf waits for every task of the loop it runs in, and then cancels it, whoever made it; it also
+takes the process's signals where it can. In a thread of its own it has neither the tasks nor the signals, and
+whatever ends one watch ends no other.
+
+kopf does not tell how its calls go, only what they bring. So its HTTP session is ours
+(``kopf.AiohttpSession``) and traced: what was answered to its list and its watch says whether it watches.
+"""
 
 from __future__ import annotations
 
@@ -7,113 +15,221 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
+import aiohttp
 import kopf
+from yarl import URL
 
-from skillmeat_operator.api.keys import GROUP, KINDS, VERSION, KindNames
-from skillmeat_operator.controller.watch.dispatch import Dispatcher
-from skillmeat_operator.controller.watch.store import RawObject
+from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
+from skillmeat_operator.api.keys import GROUP, VERSION
+from skillmeat_operator.controller.watch.login import Login
+from skillmeat_operator.controller.watch.object_store import RawObject, version_of
+from skillmeat_operator.controller.watch.watch_health import Absence, Cause, WatchKey, absent_by_status, ended
 
-
-def registry(
-    dispatcher: Dispatcher, relisted: Callable[[], None], *, loop: asyncio.AbstractEventLoop
-) -> kopf.OperatorRegistry:
-    """Handlers of both kinds.
-
-    Args:
-        dispatcher: takes in what they see.
-        relisted: called when a watch began anew with a list, which does not say what vanished before it.
-        loop: in which both are called; kopf runs in another.
-    """
-    handlers = kopf.OperatorRegistry()
-    for names in KINDS:
-        _register(handlers, names, dispatcher, relisted, loop)
-
-    @kopf.on.startup(registry=handlers)
-    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.peering.standalone = True
-        settings.networking.request_timeout = 30.0
-        settings.networking.connect_timeout = 10.0
-        # Whole seconds: the API server refuses a fraction.
-        settings.watching.server_timeout = 300
-        settings.watching.client_timeout = 310
-        settings.watching.reconnect_backoff = 1.0
-        settings.queueing.exit_timeout = 0.5
-
-    return handlers
+_SERVER_TIMEOUT: Final = 300
+"""Whole seconds, since the API server refuses a fraction: how long one watch request may last."""
+_RETRY: Final = (1.0,)
+"""Delays of kopf's own retries. One, so that a watch on an API server that refuses connections is no busy
+loop; no more, since its supervisor tells better what is the matter and when to try again.
+"""
 
 
-def _register(
-    handlers: kopf.OperatorRegistry,
-    names: KindNames,
-    dispatcher: Dispatcher,
-    relisted: Callable[[], None],
-    loop: asyncio.AbstractEventLoop,
-) -> None:
-    @kopf.on.event(GROUP, VERSION, names.plural, registry=handlers, id=f"watch-{names.plural}")
-    async def watch(event: kopf.RawEvent, **_: Any) -> None:
-        obj: RawObject = event["object"]
-        if event["type"] == "DELETED":
-            loop.call_soon_threadsafe(dispatcher.gone, names.plural, obj["metadata"]["uid"])
-            return
-        if event["type"] is None:
-            loop.call_soon_threadsafe(relisted)
-        loop.call_soon_threadsafe(dispatcher.seen, names.plural, obj)
+class KopfWatch:
+    """One run of kopf for one watch. All its methods and fields belong to the operator's loop."""
 
+    def __init__(
+        self,
+        key: WatchKey,
+        *,
+        access: ClusterAccess,
+        seen: Callable[[RawObject], None],
+        gone: Callable[[RawObject], None],
+        relisted: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare a run.
 
-class Watches:
-    """kopf in a thread and an event loop of its own.
+        Args:
+            key: what is watched.
+            access: way to the API server.
+            seen: takes in an object that is there.
+            gone: takes in the last form of an object that was deleted.
+            relisted: called when kopf lists, which does not say what vanished before it.
+            clock: monotonic seconds.
+        """
+        self._key = key
+        self._seen, self._gone, self._relisted = seen, gone, relisted
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._login = Login(access, loop=self._loop, traces=(self._trace(),))
+        self._stopped = False
+        self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
-    At its end kopf waits for every task of the loop it runs in, and then cancels it, whoever made it; it also
-    takes the process's signals where it can. In a thread of its own it has neither the tasks nor the signals.
-    """
+        self.changed = asyncio.Event()
+        """Set when one of the fields below may have changed."""
+        self.began = clock()
+        self.discovered: float | None = None
+        """When kopf was last told which kinds there are (monotonic seconds)."""
+        self.listing: float | None = None
+        """When kopf last asked for its list."""
+        self.opened: float | None = None
+        """When a watch was last opened."""
+        self.failing: Absence | None = None
+        """Why kopf's last call failed; None: it did not."""
+        self.failing_since = 0.0
+        self.ended = False
+        self.shown = 0
+        """The highest resourceVersion that it has brought."""
 
-    def __init__(self, handlers: kopf.OperatorRegistry, *, namespaces: tuple[str, ...]) -> None:
-        self._handlers = handlers
-        self._namespaces = namespaces
-        self._stop = threading.Event()
+    @property
+    def is_open(self) -> bool:
+        """Whether it watches."""
+        return self.opened is not None and self.failing is None and not self.ended
 
-    async def run(self) -> None:
-        """Watch until :meth:`stop`; ends early, with kopf's exception, if kopf does."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        thread = threading.Thread(
-            target=self._watch, args=(asyncio.get_running_loop(), done), name="watches", daemon=True
-        )
-        thread.start()
-        await done
+    def begin(self) -> None:
+        """Start to watch."""
+        threading.Thread(target=self._run, name=f"watch-{self._key.names.plural}", daemon=True).start()
 
     def stop(self) -> None:
-        """Let kopf end; :meth:`run` returns when it has."""
-        self._stop.set()
+        """End soon; nothing that kopf says from now on is taken in."""
+        self._stopped = True
+        if self._inner is not None:
+            loop, flag = self._inner
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(flag.set)
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
-        # kopf warns that it does not get the signals: it is not meant to.
-        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
-        error: Exception | None = None
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._handlers,
-                    settings=kopf.OperatorSettings(),
-                    clusterwide=not self._namespaces,
-                    namespaces=list(self._namespaces),
-                    standalone=True,
-                    stop_flag=self._stop,
-                )
-            )
-        except Exception as caught:  # noqa: BLE001  # handed over to whoever awaits the thread
-            error = caught
-        with contextlib.suppress(RuntimeError):  # the other loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_finish, done, error)
+    # In kopf's thread
+
+    def _run(self) -> None:
+        # kopf's log repeats what the API server says, objects included; its supervisor tells what matters.
+        logging.getLogger("kopf").setLevel(logging.CRITICAL + 1)
+        with contextlib.suppress(Exception):
+            asyncio.run(self._watch())
+        self._tell(self._finished)
+
+    async def _watch(self) -> None:
+        flag = asyncio.Event()
+        self._inner = (asyncio.get_running_loop(), flag)
+        if self._stopped:
+            return
+        await kopf.operator(
+            registry=self._handlers(flag),
+            settings=_settings(),
+            clusterwide=self._key.scope is None,
+            namespaces=[self._key.scope] if self._key.scope is not None else [],
+            standalone=True,
+            stop_flag=flag,
+        )
+
+    def _handlers(self, flag: asyncio.Event) -> kopf.OperatorRegistry:
+        handlers = kopf.OperatorRegistry()
+        self._login.add_to(handlers)
+
+        @kopf.on.cleanup(registry=handlers, id="end")
+        async def end(**_: Any) -> None:
+            # Its watch has ended by now. kopf would wait five seconds for whoever waits for the flag.
+            flag.set()
+            self._tell(self._finished)
+
+        @kopf.on.event(GROUP, VERSION, self._key.names.plural, registry=handlers, id="watch")
+        async def watch(event: kopf.RawEvent, **_: Any) -> None:
+            self._tell(self._event, event["type"], event["object"])
+
+        return handlers
+
+    def _trace(self) -> aiohttp.TraceConfig:
+        async def starts(_: Any, __: SimpleNamespace, call: aiohttp.TraceRequestStartParams) -> None:
+            if self._what(call.url) == "list":
+                self._tell(self._lists)
+
+        async def ends(_: Any, __: SimpleNamespace, call: aiohttp.TraceRequestEndParams) -> None:
+            self._tell(self._answered, self._what(call.url), call.response.status)
+
+        async def breaks(_: Any, __: SimpleNamespace, call: aiohttp.TraceRequestExceptionParams) -> None:
+            if not isinstance(call.exception, asyncio.CancelledError):
+                self._tell(self._broke, call.exception)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(starts)
+        trace.on_request_end.append(ends)
+        trace.on_request_exception.append(breaks)
+        return trace
+
+    def _what(self, url: URL) -> str:
+        if url.name != self._key.names.plural:
+            return "discover"
+        return "watch" if url.query.get("watch") == "true" else "list"
+
+    def _tell(self, what: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the operator's loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(what, *args)
+
+    # In the operator's loop
+
+    def _event(self, kind: str | None, obj: RawObject) -> None:
+        if self._stopped:
+            # What a former run says late may be of a former history of the API server.
+            return
+        self.shown = max(self.shown, version_of(obj))
+        if kind == "DELETED":
+            self._gone(obj)
+        else:
+            self._seen(obj)
+
+    def _lists(self) -> None:
+        self.listing = self._clock()
+        self.changed.set()
+
+    def _answered(self, what: str, status: int) -> None:
+        if status >= 400:
+            self._fails(absent_by_status(self._key, what, status))
+            return
+        self.failing = None
+        if what == "discover":
+            self.discovered = self._clock()
+        elif what == "watch":
+            self.opened = self._clock()
+        elif not self._stopped:
+            self._relisted()
+        self.changed.set()
+
+    def _broke(self, error: BaseException) -> None:
+        if isinstance(error, aiohttp.ClientSSLError):
+            why = "the API server's certificate is not trusted"
+        elif isinstance(error, TimeoutError):
+            why = "the API server does not answer in time"
+        else:
+            why = "no connection to the API server"
+        self._fails(Absence(Cause.SERVER, f"{self._key} cannot be watched: {why}"))
+
+    def _fails(self, absence: Absence) -> None:
+        if self.failing is None:
+            self.failing_since = self._clock()
+        self.failing = absence
+        self.changed.set()
+
+    def _finished(self) -> None:
+        self.ended = True
+        if self.failing is None:
+            self.failing = ended(self._key, "it broke off")
+        self.changed.set()
 
 
-def _finish(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.process.ultimate_exiting_timeout = None
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.networking.request_timeout = 30.0
+    settings.networking.connect_timeout = 10.0
+    settings.networking.error_backoffs = _RETRY
+    settings.watching.server_timeout = _SERVER_TIMEOUT
+    settings.watching.client_timeout = _SERVER_TIMEOUT + 10
+    # The API server sends a bookmark each minute: a connection that died without a word is noticed by that.
+    settings.watching.inactivity_timeout = 75.0
+    settings.watching.reconnect_backoff = 0.5
+    settings.queueing.exit_timeout = 0.5
+    return settings

@@ -2,40 +2,88 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import kopf
+from kubernetes.aio.client.rest import RESTClientObject
 
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
 
 
-def add_login(handlers: kopf.OperatorRegistry, access: ClusterAccess) -> None:
-    """Register the login handler; kopf calls it at the start and whenever the API server answers 401."""
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    configuration: Any
+    revision: int
+    authorization: str | None
 
-    @kopf.on.login(registry=handlers, id="login", retries=3)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+
+class Login:
+    """The login handler of one kopf operator; kopf calls it at the start and whenever it gets a 401.
+
+    A credential that was refused and is still the same ends that kopf operator: whether and when to try again
+    is its supervisor's business, and kopf would try without a pause.
+    """
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        traces: tuple[aiohttp.TraceConfig, ...] = (),
+    ) -> None:
+        """Prepare the handler.
+
+        Args:
+            access: shared by the whole operator, and used in ``loop`` alone; kopf runs in another.
+            loop: the operator's.
+            traces: what sees kopf's calls.
+        """
+        self._access = access
+        self._loop = loop
+        self._traces = traces
+        self._former: _Credential | None = None
+
+    def add_to(self, handlers: kopf.OperatorRegistry) -> None:
+        """Register the handler."""
+
+        @kopf.on.login(registry=handlers, id="login", retries=1)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            asked = asyncio.run_coroutine_threadsafe(self._credential(self._former), self._loop)
+            found = await asyncio.wrap_future(asked)
+            if found is None:
+                raise kopf.PermanentError("the API server refuses the credential, and there is no other")
+            self._former = found
+            return self._session(found)
+
+    async def _credential(self, former: _Credential | None) -> _Credential | None:
+        """What to log in with; None where that is what was just refused."""
+        access = self._access
+        if former is not None:
+            await access.renew(former.revision)
         configuration = access.configuration
-        hook = configuration.refresh_api_key_hook
-        if hook is not None:
-            waiting = hook(configuration)
-            if inspect.isawaitable(waiting):
-                await waiting
-        scheme, token = _bearer(configuration)
-        return kopf.ConnectionInfo(
-            server=configuration.host,
-            ca_path=configuration.ssl_ca_cert,
-            insecure=None if configuration.verify_ssl else True,
-            certificate_path=configuration.cert_file,
-            private_key_path=configuration.key_file,
-            scheme=scheme,
-            token=token,
+        authorization = await configuration.get_api_key_with_prefix("BearerToken")
+        found = _Credential(configuration, access.revision, authorization)
+        same = former is not None and (former.revision, former.authorization) == (
+            found.revision,
+            found.authorization,
         )
+        return None if same else found
 
-
-def _bearer(configuration: Any) -> tuple[str | None, str | None]:
-    value = configuration.api_key.get("BearerToken") or configuration.api_key.get("authorization")
-    if not value:
-        return None, None
-    scheme, _, token = value.rpartition(" ")
-    return scheme or "Bearer", token
+    def _session(self, credential: _Credential) -> kopf.AiohttpSession:
+        configuration = credential.configuration
+        headers = {"User-Agent": "skillmeat-operator"}
+        if credential.authorization:
+            headers["Authorization"] = credential.authorization
+        # The TLS settings of a configuration, as our own client reads them.
+        tls: Any = RESTClientObject(configuration)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls.ssl_context),
+            headers=headers,
+            proxy=configuration.proxy,
+            trust_env=False,
+            trace_configs=list(self._traces),
+        )
+        return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)

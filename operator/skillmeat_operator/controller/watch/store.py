@@ -1,108 +1,70 @@
-"""The objects of both kinds as last seen: what kopf's watches bring, and what a full list says is gone.
+"""The objects of both kinds as last seen: what kopf's watches bring, and what full lists say.
 
 kopf reports no deletion for what vanished while a watch was interrupted, so a full list drops it (design,
-section 3, Gate). Nothing is decided before both kinds were listed once in full.
+section 3, Gate). Nothing of a namespace is decided before both kinds were listed there once in full.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE
+from skillmeat_operator.api.keys import CATALOG_SOURCE, KINDS, TEMPLATE_BUNDLE
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.controller.watch.object_store import Key, ObjectStore, RawObject
 
-RawObject = Mapping[str, Any]
-Key = tuple[str, str]
-"""Namespace and name."""
-
-_REMEMBERED = 4096
-"""Removed objects whose last version is remembered, so that no late event brings one back."""
-
-
-class ObjectStore:
-    """The watched objects of one kind, raw, by UID and by namespace and name."""
-
-    def __init__(self, plural: str) -> None:
-        self.plural = plural
-        self._by_uid: dict[str, RawObject] = {}
-        self._uid_by_key: dict[Key, str] = {}
-        self._removed: OrderedDict[str, int] = OrderedDict()
-
-    def __iter__(self) -> Iterator[RawObject]:
-        return iter(tuple(self._by_uid.values()))
-
-    def __len__(self) -> int:
-        return len(self._by_uid)
-
-    def get(self, uid: str) -> RawObject | None:
-        """The object with this UID, if it exists."""
-        return self._by_uid.get(uid)
-
-    def find(self, namespace: str, name: str) -> RawObject | None:
-        """The object of this name, if it exists."""
-        uid = self._uid_by_key.get((namespace, name))
-        return self._by_uid.get(uid) if uid is not None else None
-
-    def put(self, obj: RawObject) -> RawObject | None:
-        """Take in an object unless a newer form of it is known; returns the form before, or None if it is
-        new.
-        """
-        metadata = obj["metadata"]
-        uid = metadata["uid"]
-        before = self._by_uid.get(uid)
-        if before is not None and _version(before) > _version(obj):
-            return before
-        if self._removed.get(uid, -1) >= _version(obj):
-            # A list that began before the deletion still has it.
-            return None
-        key = (metadata.get("namespace", ""), metadata["name"])
-        former = self._uid_by_key.get(key)
-        if former is not None and former != uid:
-            if _version(self._by_uid[former]) > _version(obj):
-                return before
-            del self._by_uid[former]
-        self._by_uid[uid] = obj
-        self._uid_by_key[key] = uid
-        return before
-
-    def remove(self, uid: str) -> RawObject | None:
-        """Forget an object; returns its last form."""
-        obj = self._by_uid.pop(uid, None)
-        if obj is not None:
-            key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-            if self._uid_by_key.get(key) == uid:
-                del self._uid_by_key[key]
-            self._removed[uid] = _version(obj)
-            if len(self._removed) > _REMEMBERED:
-                self._removed.popitem(last=False)
-        return obj
-
-    def vanished(self, listed: set[str], list_version: str) -> list[RawObject]:
-        """Objects that a full list lacks and that are no newer than it."""
-        bound = _number(list_version)
-        return [obj for uid, obj in self._by_uid.items() if uid not in listed and _version(obj) <= bound]
+__all__ = ["Key", "ObjectStore", "RawObject", "Store", "source_name"]
 
 
 class Store:
-    """Objects of both kinds, and the gate that opens when both were listed in full."""
+    """Objects of both kinds, and a gate for each namespace, open once both were listed in full."""
 
-    def __init__(self) -> None:
-        self.sources = ObjectStore(CATALOG_SOURCE.plural)
-        self.bundles = ObjectStore(TEMPLATE_BUNDLE.plural)
+    def __init__(self, namespaces: Sequence[str] = ()) -> None:
+        """Prepare an empty store.
+
+        Args:
+            namespaces: which are watched; none: all, by one list of the whole cluster.
+        """
+        self.scopes: tuple[str | None, ...] = tuple(namespaces) or (None,)
+        """What is listed and watched: namespaces, or None for the whole cluster."""
+        self.sources: ObjectStore[CatalogSource] = ObjectStore(
+            CATALOG_SOURCE.plural, parse=CatalogSource.from_object
+        )
+        self.bundles: ObjectStore[TemplateBundle] = ObjectStore(
+            TEMPLATE_BUNDLE.plural, parse=TemplateBundle.from_object, index=_by_source
+        )
         self.gate = asyncio.Event()
-        self._listed: set[str] = set()
+        """Set once each scope was listed in full or refuses to be, which it may do for long."""
+        self._listed: set[tuple[str | None, str]] = set()
+        self._refused: set[tuple[str | None, str]] = set()
 
-    def of(self, plural: str) -> ObjectStore:
+    def of(self, plural: str) -> ObjectStore[CatalogSource] | ObjectStore[TemplateBundle]:
         """The store of a kind."""
         return self.sources if plural == CATALOG_SOURCE.plural else self.bundles
 
-    def note_listed(self, plural: str) -> None:
-        """Take in that a kind was listed in full; opens the gate after the second."""
-        self._listed.add(plural)
-        if len(self._listed) == 2:
-            self.gate.set()
+    def note_listed(self, plural: str, scope: str | None = None) -> bool:
+        """Take in that a kind was listed in full in a scope; True if that opened its gate."""
+        before = self._is_listed(scope)
+        self._listed.add((scope, plural))
+        self._consider()
+        return self._is_listed(scope) and not before
+
+    def note_refused(self, plural: str, scope: str | None = None) -> None:
+        """Take in that a kind cannot be listed in a scope for now: rights or the kind itself are missing."""
+        self._refused.add((scope, plural))
+        self._consider()
+
+    def is_open(self, namespace: str) -> bool:
+        """Whether both kinds were listed once in full where this namespace is.
+
+        It stays open when the rights there are taken away later: what is known is kept then, as it was.
+        """
+        return self._is_listed(None) or self._is_listed(namespace)
+
+    def watches(self, namespace: str) -> bool:
+        """Whether this namespace is among those that are listed and watched."""
+        return None in self.scopes or namespace in self.scopes
 
     def source_exists(self, uid: str) -> bool:
         """Whether a CatalogSource with this UID exists."""
@@ -112,11 +74,17 @@ class Store:
         """TemplateBundles that name a CatalogSource, those being deleted left out."""
         return [
             obj
-            for obj in self.bundles
-            if obj["metadata"].get("namespace", "") == namespace
-            and source_name(obj) == source
-            and obj["metadata"].get("deletionTimestamp") is None
+            for obj in self.bundles.indexed((namespace, source))
+            if obj["metadata"].get("deletionTimestamp") is None
         ]
+
+    def _is_listed(self, scope: str | None) -> bool:
+        return all((scope, names.plural) in self._listed for names in KINDS)
+
+    def _consider(self) -> None:
+        known = self._listed | self._refused
+        if all((scope, names.plural) in known for scope in self.scopes for names in KINDS):
+            self.gate.set()
 
 
 def source_name(bundle: RawObject) -> str | None:
@@ -127,12 +95,6 @@ def source_name(bundle: RawObject) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _version(obj: RawObject) -> int:
-    return _number(obj["metadata"].get("resourceVersion", ""))
-
-
-def _number(version: str) -> int:
-    """Resource versions of one resource compare as numbers (Kubernetes KEP-5504; all known servers did
-    before).
-    """
-    return int(version) if version.isdigit() else 0
+def _by_source(bundle: RawObject) -> Key | None:
+    name = source_name(bundle)
+    return (bundle["metadata"].get("namespace", ""), name) if name is not None else None

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.api.v1alpha1.policies import EntityFilter, Filters
+from skillmeat_operator.domain.failure import Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import Json
 
 
@@ -84,3 +86,14 @@ class _Verdict:
         if not one.bundle_statuses:
             return True
         return when_unknown if self._status is None else self._status in one.bundle_statuses
+
+
+def filter_unsupported() -> Failure:
+    """A filter over bundle statuses towards a server that does not tell them."""
+    return Failure(
+        side=Side.SOURCE,
+        kind=FailureKind.CONFIGURATION,
+        reason=Reason.FILTER_UNSUPPORTED,
+        message="spec.filters uses bundleStatuses, and the server does not tell the status of its "
+        "bundles: remove bundleStatuses, or let the token read SkillMeat's bundles",
+    )

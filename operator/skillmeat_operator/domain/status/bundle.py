@@ -76,6 +76,7 @@ class _Derivation:
                 record=None if duplicate else self.record,
                 candidate=self.candidate,
                 state=self.outcome.state if self.outcome is not None else None,
+                stale_pending=self._pending_stale(),
             )
         return previous.model_copy(update=update)
 
@@ -318,7 +319,16 @@ class _Derivation:
     def _resolved(self) -> None:
         self.conditions.set(ConditionType.RESOLVED, TRUE, Reason.SUCCEEDED, "found in its source")
 
+    def _pending_stale(self) -> bool:
+        """Whether what was told of this generation stands until the staleness pages are read."""
+        told = self.conditions.previous(ConditionType.STALE)
+        pending = self.outcome is not None and self.outcome.staleness_pending
+        return pending and told is not None and self.conditions.is_of_now(told)
+
     def _stale(self, candidate: Candidate) -> None:
+        if candidate.stale is None and self._pending_stale():
+            # Carried over: the staleness pages come after the list.
+            return
         if candidate.stale is None:
             self.conditions.set(
                 ConditionType.STALE,

@@ -16,6 +16,7 @@ def published_facts(
     record: Record | None,
     candidate: Candidate | None,
     state: CatalogState | None,
+    stale_pending: bool = False,
 ) -> dict[str, object]:
     """Status fields by name, for an update of the status.
 
@@ -24,9 +25,12 @@ def published_facts(
         record: what is published of it; None where nothing is.
         candidate: what the source has of it now.
         state: what the catalog shows; None where it was not read.
+        stale_pending: whether staleness stands as it was told before, where it cannot be told yet.
     """
     available = candidate.version if candidate is not None else None
     stale = candidate.stale if candidate is not None else None
+    if stale is None and stale_pending:
+        stale = bundle.status.stale
     if record is None:
         former = bundle.status.entity_ref
         present = former is not None and state is not None and state.still_shows(former)

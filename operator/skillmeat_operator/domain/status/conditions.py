@@ -37,6 +37,10 @@ class ConditionSet:
         """The condition as it was before this derivation."""
         return self._previous.get(kind)
 
+    def is_of_now(self, condition: Condition) -> bool:
+        """Whether a condition was derived for the present generation."""
+        return condition.observed_generation == self._generation
+
     def current(self, kind: ConditionType) -> Condition | None:
         """The condition as it stands now."""
         return self._current.get(kind)

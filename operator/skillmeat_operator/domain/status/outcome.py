@@ -41,6 +41,8 @@ class Outcome:
     """Whether the plan is what is served: False while it could not be stored."""
     server: ServerInfo | None = None
     staleness_known: bool = False
+    staleness_pending: bool = False
+    """The staleness pages have not been read yet: what was told of this generation still stands."""
     seen: CatalogSeen | None = None
     requests: tuple[str | None, str | None] = (None, None)
     """Tokens of the requested reconciles that this visit answers: ours and Flux's."""

@@ -295,7 +295,11 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
         conditions.set(ConditionType.CATALOG_SYNCED, UNKNOWN, Reason.PROGRESSING, "not verified yet")
     if plan is None:
         return
-    if plan.stale:
+    told = conditions.previous(ConditionType.STALE)
+    if outcome.staleness_pending and not plan.stale and told is not None and conditions.is_of_now(told):
+        # Carried over: after a restart the pages come after the list, and nothing has changed meanwhile.
+        pass
+    elif plan.stale:
         message = (
             f"SkillMeat has something newer than what it serves for {plan.stale} of {plan.selected} templates"
         )

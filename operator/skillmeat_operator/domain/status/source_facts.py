@@ -73,7 +73,7 @@ def counted(outcome: Outcome, previous: CatalogSourceStatus, *, now: datetime) -
             in_catalog=len(state.matching),
             missing=len(state.missing),
             repaired=0,
-            stale=plan.stale,
+            stale=_stale(outcome, plan, previous),
             orphaned=len(state.orphans),
             not_runnable=0,
         ),
@@ -102,3 +102,10 @@ def answered(status: CatalogSourceStatus, outcome: Outcome) -> CatalogSourceStat
 def printable_token(token: str) -> str:
     """A request's token as it is echoed: what the field can hold of it."""
     return token[:253]
+
+
+def _stale(outcome: Outcome, plan: Plan, previous: CatalogSourceStatus) -> int:
+    """How many are stale; until the staleness pages are read after a restart, what was told before."""
+    if outcome.staleness_pending and previous.entities is not None and not plan.stale:
+        return min(previous.entities.stale, plan.selected)
+    return plan.stale

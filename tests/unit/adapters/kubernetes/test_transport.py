@@ -169,7 +169,7 @@ async def test_connections_are_bounded():
     configuration = Configuration(host="http://127.0.0.1:1")
     configuration.connection_pool_maxsize = 3
     transport = Transport(configuration, timeout=1.0)
-    connector = transport._api.rest_client._create_connector()
+    connector = transport._pool.api.rest_client._create_connector()
 
     assert isinstance(connector, aiohttp.TCPConnector)
     assert connector.limit == 3

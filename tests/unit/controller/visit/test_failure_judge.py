@@ -11,7 +11,6 @@ import pytest
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.controller.visit.failure_judge import FailureJudge
-from skillmeat_operator.controller.visit.memory import SourceMemory
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.watch.store import Store
 from skillmeat_operator.domain.failure import Failure, FailureKind, Side
@@ -31,7 +30,12 @@ class Life:
     told: list[dict[str, Any]] = field(default_factory=list)
     """Conditions in status."""
     passed: float = 0.0
-    memory: SourceMemory = field(default_factory=lambda: SourceMemory(spec_seen=0.0, generation=1))
+    judge: FailureJudge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.judge = FailureJudge(
+            clock=lambda: self.passed, now=lambda: NOW + timedelta(seconds=self.passed), timings=TIMINGS
+        )
 
     def stalled(
         self, reason: Reason, *, after: float = 0.0, generation: int = 1, secrets: str = "digest"
@@ -40,13 +44,11 @@ class Life:
         self.passed += after
         raw = a.raw_source(generation=generation)
         raw["status"]["conditions"] = self.told
-        visit = Visit(CatalogSource.from_object(raw), raw, self.memory, Store(), began=self.passed)
+        source = CatalogSource.from_object(raw)
+        visit = Visit(source, raw, Store(), began=self.passed, spec_seen=0.0)
         kind = FailureKind.CREDENTIAL if reason is REFUSED else FailureKind.SECRET
-        judge = FailureJudge(
-            clock=lambda: self.passed, now=lambda: NOW + timedelta(seconds=self.passed), timings=TIMINGS
-        )
         failure = Failure(side=Side.CATALOG, kind=kind, reason=reason, message="do something")
-        return judge(visit, failure, secrets=secrets).stalled
+        return self.judge(visit, failure, secrets=secrets, began=self.passed).stalled
 
 
 def condition(kind: str, status: str, reason: str, *, seconds: float, generation: int = 1) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
-from skillmeat_operator.controller.visit.memory import SourceMemory
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.controller.watch.store import Store
 from tests.conditions import builders as a
@@ -20,9 +19,9 @@ def visit(raw: dict[str, Any] | None = None) -> Visit:
     return Visit(
         source=CatalogSource.from_object(obj),
         raw=obj,
-        memory=SourceMemory(spec_seen=0.0, generation=1),
         store=store,
         began=0.0,
+        spec_seen=0.0,
     )
 
 

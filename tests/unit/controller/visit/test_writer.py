@@ -10,9 +10,9 @@ import pytest
 
 from skillmeat_operator.adapters.kubernetes.events import EventRecorder
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
-from skillmeat_operator.api.keys import RECONCILE_REQUESTED_AT
-from skillmeat_operator.controller.visit.memory import SourceMemory
+from skillmeat_operator.api.keys import KINDS, RECONCILE_REQUESTED_AT
 from skillmeat_operator.controller.visit.writer import ObjectWriter
+from skillmeat_operator.controller.watch.changes import Changes
 from skillmeat_operator.controller.watch.dispatch import Dispatcher
 from skillmeat_operator.controller.watch.store import Store
 from skillmeat_operator.domain.status.source import announce
@@ -61,14 +61,15 @@ async def test_a_request_that_came_between_reading_and_writing_is_acted_on(
     store, added = Store(), Calls()
     dispatcher = Dispatcher(
         store=store,
-        memories=dict[str, SourceMemory](),
+        changes=Changes(clock=lambda: 1.0),
         add=added,
         forget=Calls(),
         interrupt=Calls(),
-        clock=lambda: 1.0,
         uniform=middle,
         timings=Timings(),
     )
+    for names in KINDS:
+        store.note_listed(names.plural)
     raw = a.raw_source(resourceVersion="5")
     dispatcher.seen(SOURCES, raw)
     added.clear()

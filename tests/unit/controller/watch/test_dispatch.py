@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.controller.visit.memory import SourceMemory
+from skillmeat_operator.controller.watch.changes import Changes
 from skillmeat_operator.controller.watch.dispatch import Dispatcher
 from skillmeat_operator.controller.watch.store import Store
 from skillmeat_operator.domain.timings import Timings
@@ -23,20 +23,26 @@ READY = [{"type": "Ready", "status": "True"}]
 class World:
     """A dispatcher whose calls are noted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = True) -> None:
         self.now = 100.0
-        self.store, self.memories = Store(), dict[str, SourceMemory]()
+        self.store, self.changes = Store(), Changes(clock=lambda: self.now)
         self.added, self.forgotten, self.interrupted = Calls(), Calls(), Calls()
         self.dispatcher = Dispatcher(
             store=self.store,
-            memories=self.memories,
+            changes=self.changes,
             add=self.added,
             forget=self.forgotten,
             interrupt=self.interrupted,
-            clock=lambda: self.now,
             uniform=middle,
             timings=Timings(),
         )
+
+        if is_open:
+            self.open()
+
+    def open(self) -> None:
+        for plural in (SOURCES, BUNDLES):
+            self.store.note_listed(plural)
 
     def source(self, version: int = 1, **metadata: Any) -> dict[str, Any]:
         obj = a.raw_source(resourceVersion=str(version), **metadata)
@@ -71,7 +77,7 @@ def test_a_new_source_is_visited_at_once_and_remembered() -> None:
     world = World()
     world.source()
     assert world.added.made == [(a.UID, 0.0)]
-    assert world.memories[a.UID].spec_seen == 100.0
+    assert world.changes.spec_seen(a.UID) == 100.0
 
 
 @pytest.mark.parametrize(
@@ -121,18 +127,7 @@ def test_a_request_is_dated_when_it_is_first_seen() -> None:
     obj = world.source(annotations={"skillmeat.io/reconcile-requested-at": "one"})
     world.now = 200.0
     world.again(obj, metadata(generation=2))
-    assert world.memories[a.UID].requests_seen == {"one": 100.0}
-
-
-def test_requests_are_remembered_up_to_a_bound() -> None:
-    world = World()
-    for number in range(100):
-        world.source(
-            version=number + 1, annotations={"skillmeat.io/reconcile-requested-at": f"request-{number}"}
-        )
-    kept = world.memories[a.UID].requests_seen
-    assert len(kept) <= 16
-    assert "request-99" in kept
+    assert world.changes.asked(a.UID, "one") == 100.0
 
 
 def test_a_source_made_anew_unseen_is_forgotten_in_its_former_life() -> None:
@@ -151,7 +146,7 @@ def test_a_late_event_of_a_former_life_changes_nothing() -> None:
     world.added.clear()
     world.source(version=5)
     assert (world.added.made, world.forgotten.made) == ([], [])
-    assert set(world.memories) == {"anew"}
+    assert world.changes.spec_seen(a.UID) is None
 
 
 def test_a_bundle_marks_its_source_and_changes_are_coalesced() -> None:
@@ -161,6 +156,7 @@ def test_a_bundle_marks_its_source_and_changes_are_coalesced() -> None:
     assert world.added.made[-1] == (a.UID, COALESCE)
     world.again(obj, lambda one: one.update(status={"conditions": READY}), BUNDLES)
     assert world.added.made == []
+    obj["metadata"]["resourceVersion"] = "2"
     world.again(obj, metadata(generation=2), BUNDLES)
     assert world.added.made == [(a.UID, COALESCE)]
 
@@ -192,6 +188,7 @@ def test_the_bundles_of_a_source_that_is_gone_are_visited_themselves() -> None:
     world.added.clear()
     world.dispatcher.gone(SOURCES, a.UID)
     assert world.forgotten.made == [(a.UID,)]
+    assert world.changes.spec_seen(a.UID) is None
     assert world.added.made == [("uid-tb", COALESCE)]
 
 
@@ -206,11 +203,12 @@ def test_a_bundle_that_is_gone_marks_its_source() -> None:
 
 
 def test_when_the_gate_opens_all_are_visited_once_spread_over_a_second() -> None:
-    world = World()
+    world = World(is_open=False)
     world.source()
     world.bundle(version=2)
     world.bundle(version=3, name="orphan", spec={"sourceRef": {"name": "nowhere"}})
-    world.added.clear()
+    assert world.added.made == [], "nothing is visited before both kinds were listed in full"
+    world.open()
     world.dispatcher.visit_all()
     assert world.added.made == [(a.UID, 0.5), ("uid-orphan", 0.0)]
 
@@ -225,3 +223,35 @@ def test_a_forced_deletion_interrupts_once() -> None:
     obj["metadata"]["resourceVersion"] = "7"
     world.dispatcher.seen(SOURCES, obj)
     assert world.interrupted.made == [(a.UID,)]
+
+
+def test_a_namespace_that_opens_later_is_visited_then_and_alone() -> None:
+    world = World(is_open=False)
+    world.source()
+    world.source(version=2, uid="other", namespace="elsewhere")
+    for plural in (SOURCES, BUNDLES):
+        world.store.note_listed(plural, "elsewhere")
+    world.dispatcher.visit_all("elsewhere")
+    assert world.added.made == [("other", 0.5)]
+
+
+def test_a_restored_object_is_visited_also_under_the_same_generation() -> None:
+    world = World()
+    world.source(version=990, generation=3)
+    world.now = 200.0
+    world.added.clear()
+    listing = world.store.sources.begin_list(None)
+    listing.answered("905")
+    world.dispatcher.listed(SOURCES, a.raw_source(resourceVersion="850", generation=3), listing)
+    assert world.added.made == [(a.UID, 0.0)]
+    assert world.changes.spec_seen(a.UID) == 200.0
+
+
+def test_a_listed_object_that_is_known_is_not_news() -> None:
+    world = World()
+    obj = world.source(version=5)
+    world.added.clear()
+    listing = world.store.sources.begin_list(None)
+    listing.answered("9")
+    world.dispatcher.listed(SOURCES, copy.deepcopy(obj), listing)
+    assert world.added.made == []

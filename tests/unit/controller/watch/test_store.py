@@ -1,4 +1,4 @@
-"""The objects as last seen: nothing old comes back, and nothing that is gone stays."""
+"""Both kinds together: gates by namespace, and the bundles of a source."""
 
 from __future__ import annotations
 
@@ -6,85 +6,42 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.controller.watch.store import ObjectStore, Store, source_name
+from skillmeat_operator.controller.watch.store import Store, source_name
 from tests.conditions import builders as a
 
-
-def source(uid: str = "u", version: str = "5", **more: Any) -> dict[str, Any]:
-    return a.raw_source(uid=uid, resourceVersion=version, **more)
+SOURCES, BUNDLES = "catalogsources", "templatebundles"
 
 
-@pytest.fixture
-def objects() -> ObjectStore:
-    return ObjectStore("catalogsources")
-
-
-def test_a_new_object_and_its_change(objects: ObjectStore) -> None:
-    first, second = source(), source(version="6")
-    assert objects.put(first) is None
-    assert objects.put(second) is first
-    assert objects.get("u") is objects.find("team", "main") is second
-    assert (len(objects), list(objects)) == (1, [second])
-
-
-def test_an_old_event_after_a_newer_one_changes_nothing(objects: ObjectStore) -> None:
-    newer = source(version="10")
-    objects.put(newer)
-    assert objects.put(source(version="9")) is newer
-    assert objects.get("u") is newer
-
-
-def test_versions_are_numbers(objects: ObjectStore) -> None:
-    objects.put(source(version="99"))
-    objects.put(newer := source(version="100"))
-    assert objects.get("u") is newer
-
-
-def test_made_anew_under_the_same_name(objects: ObjectStore) -> None:
-    objects.put(source("former", "5"))
-    objects.put(anew := source("anew", "8"))
-    assert objects.find("team", "main") is anew
-    assert (objects.get("former"), len(objects)) == (None, 1)
-    assert objects.put(source("former", "6")) is None
-    assert (objects.find("team", "main"), objects.get("former")) == (anew, None)
-    objects.remove("former")
-    assert objects.find("team", "main") is anew
-
-
-def test_removed_objects_do_not_come_back_with_an_old_list(objects: ObjectStore) -> None:
-    last = source(version="7")
-    objects.put(last)
-    assert objects.remove("u") is last
-    assert objects.remove("u") is None
-    assert objects.put(source(version="7")) is None
-    assert (objects.get("u"), objects.find("team", "main")) == (None, None)
-    again = source(version="8")
-    objects.put(again)
-    assert objects.get("u") is again, "an object that left a selector may return, and is newer then"
-
-
-def test_what_a_list_lacks_has_vanished_unless_it_is_newer(objects: ObjectStore) -> None:
-    objects.put(old := source("old", "5", name="old"))
-    objects.put(source("new", "30", name="new"))
-    objects.put(source("listed", "5", name="listed"))
-    assert objects.vanished({"listed"}, "20") == [old]
-    assert objects.vanished({"listed", "old"}, "20") == []
-
-
-def test_names_are_of_their_namespace(objects: ObjectStore) -> None:
-    objects.put(one := source("one", namespace="a"))
-    objects.put(two := source("two", namespace="b"))
-    assert (objects.find("a", "main"), objects.find("b", "main")) == (one, two)
-    assert objects.find("c", "main") is None
-
-
-def test_the_gate_opens_when_both_kinds_were_listed() -> None:
+def test_the_gate_of_the_cluster_opens_when_both_kinds_were_listed() -> None:
     store = Store()
-    store.note_listed("catalogsources")
-    store.note_listed("catalogsources")
-    assert not store.gate.is_set()
-    store.note_listed("templatebundles")
-    assert store.gate.is_set()
+    assert not store.note_listed(SOURCES)
+    assert not store.note_listed(SOURCES)
+    assert (store.gate.is_set(), store.is_open("team")) == (False, False)
+    assert store.note_listed(BUNDLES), "opened just now"
+    assert not store.note_listed(BUNDLES)
+    assert (store.gate.is_set(), store.is_open("team")) == (True, True)
+
+
+def test_each_namespace_has_a_gate_of_its_own() -> None:
+    store = Store(["team-a", "team-b"])
+    store.note_listed(SOURCES, "team-a")
+    store.note_refused(SOURCES, "team-b")
+    store.note_refused(BUNDLES, "team-b")
+    assert (store.is_open("team-a"), store.gate.is_set()) == (False, False)
+    assert store.note_listed(BUNDLES, "team-a")
+    assert (store.is_open("team-a"), store.is_open("team-b"), store.gate.is_set()) == (True, False, True)
+    store.note_refused(SOURCES, "team-a")
+    assert store.is_open("team-a"), "what is known stays known when a right is taken away"
+    store.note_listed(SOURCES, "team-b")
+    assert store.note_listed(BUNDLES, "team-b")
+    assert store.is_open("team-b")
+
+
+def test_a_namespace_refused_for_one_kind_stays_shut() -> None:
+    store = Store(["team-b"])
+    store.note_listed(SOURCES, "team-b")
+    store.note_refused(BUNDLES, "team-b")
+    assert (store.is_open("team-b"), store.gate.is_set()) == (False, True)
 
 
 def test_bundles_of_a_source() -> None:
@@ -101,10 +58,41 @@ def test_bundles_of_a_source() -> None:
 
 def test_source_exists() -> None:
     store = Store()
-    store.of("catalogsources").put(source())
+    store.of("catalogsources").put(a.raw_source(uid="u"))
     assert (store.source_exists("u"), store.source_exists("v")) == (True, False)
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"sourceRef": None}, {"sourceRef": {"name": 7}}], ids=repr)
 def test_a_bundle_without_source(spec: Any) -> None:
     assert source_name({"metadata": {}, "spec": spec}) is None
+
+
+def test_a_bundle_that_moves_or_goes_is_no_longer_its_former_sources() -> None:
+    store = Store()
+    store.bundles.put(a.raw_bundle({}, resourceVersion="1"))
+    assert len(store.bundles_of("team", "main")) == 1
+    store.bundles.put(moved := a.raw_bundle({"sourceRef": {"name": "other"}}, resourceVersion="2"))
+    assert (store.bundles_of("team", "main"), store.bundles_of("team", "other")) == ([], [moved])
+    store.bundles.remove(moved["metadata"]["uid"])
+    assert store.bundles_of("team", "other") == []
+
+
+def test_other_peoples_bundles_are_not_looked_at() -> None:
+    class Untouchable(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            assert not watched, "a foreign bundle was read"
+            return super().__getitem__(key)
+
+    watched = False
+    store = Store()
+    for number in range(50):
+        foreign = a.raw_bundle({"sourceRef": {"name": "else"}}, name=f"b{number}")
+        store.bundles.put(Untouchable(foreign))
+    store.bundles.put(mine := a.raw_bundle({}, name="mine"))
+    watched = True
+    assert store.bundles_of("team", "main") == [mine]
+
+
+def test_the_whole_cluster_or_the_named_namespaces_are_watched() -> None:
+    assert Store().watches("team")
+    assert (Store(["a"]).watches("a"), Store(["a"]).watches("b")) == (True, False)

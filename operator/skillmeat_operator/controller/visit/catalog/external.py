@@ -1,0 +1,93 @@
+"""Ingestion External: another provider brings the entities in; what it should have brought is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from skillmeat_operator.controller.remote.lookups import RefLookups
+from skillmeat_operator.controller.visit.gather import PortalObserved
+from skillmeat_operator.controller.visit.visit import Visit
+from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.timings import Timings
+from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
+
+LOOKUP_KEPT = 60.0
+"""Seconds for which a look-up answers a visit that nobody asked for, if the interval is shorter."""
+
+
+class ExternalVerifier:
+    """Looks every accepted template up by its ref: present is that it exists, up to date the same bundle
+    version. What is missing is looked up again with backoff, since nobody tells when the provider is done.
+    """
+
+    def __init__(self, *, lookups: RefLookups, clock: Callable[[], float], timings: Timings) -> None:
+        self._lookups = lookups
+        self._clock = clock
+        self._timings = timings
+        self._convergences: dict[str, Convergence] = {}
+
+    def verify(
+        self, visit: Visit, plan: Plan, portal: PortalObserved, base: Outcome
+    ) -> tuple[Outcome, float | None] | None:
+        """The outcome, and the seconds after which what is missing is looked up again.
+
+        Returns:
+            None: it is being looked up, and the object is marked due.
+
+        Raises:
+            FailedError: the portal failed.
+        """
+        plan = replace(plan, publishable=True)
+        base = replace(base, plan=plan)
+        if portal.connection is None or portal.view is None:
+            return base, None
+        versions = {record.ref: record.bundle_version for record in plan.published}
+        found = self._lookups.look(
+            visit.uid,
+            portal.connection,
+            versions,
+            purpose="external",
+            not_before=self._not_before(visit, portal),
+        )
+        if found is None:
+            return None
+        present = {ref: entity for ref, entity in found.items() if entity is not None}
+        matching = frozenset(ref for ref, one in present.items() if one.bundle_version == versions[ref])
+        missing = tuple(sorted(set(versions) - matching))
+        state = CatalogState(
+            matching=matching,
+            missing=missing,
+            outdated=frozenset(ref for ref in missing if ref in present),
+            refused=frozenset(),
+            leftovers=(),
+            orphans={},
+            uids={ref: entity.uid for ref, entity in present.items()},
+        )
+        return replace(base, state=state), self._again(visit, state)
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._convergences.pop(uid, None)
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._convergences
+
+    def _not_before(self, visit: Visit, portal: PortalObserved) -> float:
+        """Look-ups are as old as the interval allows; what is missing, and what is asked for, is new."""
+        if any(visit.pending_requests()) and portal.view is not None:
+            return min(portal.view.began, visit.began)
+        if visit.uid in self._convergences:
+            return visit.began - self._timings.verify_every
+        return visit.began - max(visit.interval, LOOKUP_KEPT)
+
+    def _again(self, visit: Visit, state: CatalogState) -> float | None:
+        if not state.missing:
+            self.forget(visit.uid)
+            return None
+        now = self._clock()
+        convergence = self._convergences.setdefault(visit.uid, Convergence.start(now))
+        convergence.note(len(state.matching), now)
+        late = now - convergence.progressed
+        return min(max(late / 2, self._timings.verify_every), self._timings.backoff_longest)

@@ -1,0 +1,136 @@
+"""Look-ups by ref: gathered, shared, answered in the background, and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from skillmeat_operator.adapters.http.hosts import Host
+from skillmeat_operator.controller.remote.connections import PortalConnection
+from skillmeat_operator.controller.remote.lookups import RefLookups
+from skillmeat_operator.controller.remote.servers import Servers
+from skillmeat_operator.domain.failure import FailedError, Failure, Side
+from skillmeat_operator.domain.timings import Timings
+from tests.unit.controller.virtual import clock, failure, middle, virtual
+
+AWAY = failure(side=Side.CATALOG, whole_server=True)
+
+
+@dataclass
+class Portal:
+    """What is asked of it, and what it answers."""
+
+    asked: list[list[str]] = field(default_factory=list)
+    fails: Failure | None = None
+    shows: dict[str, Any] = field(default_factory=dict)
+
+    async def entities_by_refs(self, refs: Iterable[str]) -> dict[str, Any]:
+        self.asked.append(list(refs))
+        await asyncio.sleep(0.2)
+        if self.fails is not None:
+            raise FailedError(self.fails)
+        return {ref: self.shows.get(ref) for ref in refs}
+
+
+@dataclass
+class Scene:
+    portal: Portal = field(default_factory=Portal)
+    marked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        timings = Timings()
+        self.lookups = RefLookups(
+            servers=Servers(timings=timings, uniform=middle, clock=clock),
+            mark_due=lambda uid, delay: self.marked.append(uid),
+            broken=AWAY,
+            clock=clock,
+            uniform=middle,
+            timings=timings,
+        )
+        self.connection = PortalConnection(
+            key=("http://portal", "token"),
+            host=Host("portal", 80),
+            url="http://portal",
+            client=cast(Any, self.portal),
+            secrets="token",
+        )
+
+    def look(self, uid: str, refs: Iterable[str], *, age: float = 60.0, purpose: str = "wanted") -> Any:
+        return self.lookups.look(uid, self.connection, refs, purpose=purpose, not_before=clock() - age)
+
+
+@virtual
+async def test_what_is_asked_within_a_moment_goes_out_as_one_and_answers_all() -> None:
+    scene = Scene()
+    for number in range(100):
+        assert scene.look(f"v{number}", [f"template:n/t{number}", "template:n/shared"]) is None
+    await asyncio.sleep(1)
+    assert len(scene.portal.asked) == 1
+    assert len(scene.portal.asked[0]) == 101
+    assert sorted(set(scene.marked)) == sorted(f"v{number}" for number in range(100))
+    assert scene.look("v7", ["template:n/t7"]) == {"template:n/t7": None}
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_an_answer_that_is_too_old_is_looked_up_again() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(100)
+    assert scene.look("a", ["template:n/t"], age=200) == {"template:n/t": None}
+    assert scene.look("a", ["template:n/t"], age=60) is None
+    scene.portal.shows["template:n/t"] = "entity"
+    await asyncio.sleep(1)
+    assert scene.look("a", ["template:n/t"], age=60) == {"template:n/t": "entity"}
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_a_failure_is_raised_once_it_is_known_and_the_look_up_is_tried_again() -> None:
+    scene = Scene()
+    scene.portal.fails = AWAY
+    assert scene.look("a", ["template:n/t"]) is None
+    await asyncio.sleep(1)
+    with pytest.raises(FailedError):
+        scene.look("a", ["template:n/t"])
+    assert (
+        scene.lookups.peek("a", scene.connection, ["template:n/t"], purpose="wanted", not_before=clock())
+        is None
+    )
+    scene.portal.fails = None
+    await asyncio.sleep(20)
+    assert scene.look("a", ["template:n/t"]) == {"template:n/t": None}
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_questions_of_two_purposes_do_not_drop_each_others_answers() -> None:
+    scene = Scene()
+    for _ in range(3):
+        first = scene.look("a", ["template:n/conflicting"], purpose="conflicts")
+        second = scene.look("a", ["template:n/new"], purpose="wanted")
+        await asyncio.sleep(1)
+    assert (first, second) == ({"template:n/conflicting": None}, {"template:n/new": None})
+    assert len(scene.portal.asked) == 1
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_answers_that_nobody_asks_for_are_dropped() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t", "template:n/u"])
+    scene.look("b", ["template:n/u"])
+    await asyncio.sleep(1)
+    scene.look("a", [])
+    assert "a" not in scene.lookups
+    assert scene.look("b", ["template:n/t", "template:n/u"]) is None
+    await asyncio.sleep(1)
+    assert scene.portal.asked[1] == ["template:n/t"]
+    scene.lookups.leave("b")
+    assert "b" not in scene.lookups
+    await asyncio.sleep(100)
+    assert len(asyncio.all_tasks()) == 1

@@ -1,0 +1,273 @@
+"""The objects of one kind as last seen: nothing old comes back, nothing that is gone stays, and a list that is
+newer by time is the truth, also where resource versions went back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from skillmeat_operator.api.objects import InvalidObject
+from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
+from skillmeat_operator.controller.watch.object_store import Listing, ObjectStore, RawObject
+from tests.conditions import builders as a
+
+Objects = ObjectStore[CatalogSource]
+
+
+def answer(objects: Objects, listing: Listing, version: str, *items: RawObject) -> list[str]:
+    """Take in a list's answer; the UIDs of what has vanished, which is removed."""
+    listing.answered(version)
+    for obj in items:
+        objects.put_listed(obj, listing)
+    gone = [obj["metadata"]["uid"] for obj in objects.end_list(listing)]
+    for uid in gone:
+        objects.remove(uid, version)
+    return gone
+
+
+def full_list(objects: Objects, version: str, *items: RawObject, namespace: str | None = None) -> list[str]:
+    return answer(objects, objects.begin_list(namespace), version, *items)
+
+
+def names(found: Sequence[RawObject]) -> list[str]:
+    return [obj["metadata"]["name"] for obj in found]
+
+
+def source(uid: str = "u", version: str = "5", **more: Any) -> dict[str, Any]:
+    return a.raw_source(uid=uid, resourceVersion=version, **more)
+
+
+@pytest.fixture
+def objects() -> Objects:
+    return ObjectStore("catalogsources", parse=CatalogSource.from_object)
+
+
+def test_a_new_object_and_its_change(objects: Objects) -> None:
+    first, second = source(), source(version="6")
+    assert objects.put(first) is None
+    assert objects.put(second) is first
+    assert objects.get("u") is objects.find("team", "main") is second
+    assert (len(objects), list(objects)) == (1, [second])
+
+
+def test_an_old_event_after_a_newer_one_changes_nothing(objects: Objects) -> None:
+    newer = source(version="10")
+    objects.put(newer)
+    assert objects.put(source(version="9")) is newer
+    assert objects.get("u") is newer
+
+
+def test_versions_are_numbers(objects: Objects) -> None:
+    objects.put(source(version="99"))
+    objects.put(newer := source(version="100"))
+    assert objects.get("u") is newer
+
+
+def test_made_anew_under_the_same_name(objects: Objects) -> None:
+    objects.put(source("former", "5"))
+    objects.put(anew := source("anew", "8"))
+    assert objects.find("team", "main") is anew
+    assert (objects.get("former"), len(objects)) == (None, 1)
+    assert objects.put(source("former", "6")) is None
+    assert (objects.find("team", "main"), objects.get("former")) == (anew, None)
+    objects.remove("former")
+    assert objects.find("team", "main") is anew
+
+
+def test_removed_objects_do_not_come_back_with_an_old_list(objects: Objects) -> None:
+    last = source(version="7")
+    objects.put(last)
+    assert objects.remove("u") is last
+    assert objects.remove("u") is None
+    assert objects.put(source(version="7")) is None
+    assert (objects.get("u"), objects.find("team", "main")) == (None, None)
+    again = source(version="8")
+    objects.put(again)
+    assert objects.get("u") is again, "an object that left a selector may return, and is newer then"
+
+
+def test_names_are_of_their_namespace(objects: Objects) -> None:
+    objects.put(one := source("one", namespace="a"))
+    objects.put(two := source("two", namespace="b"))
+    assert (objects.find("a", "main"), objects.find("b", "main")) == (one, two)
+    assert objects.find("c", "main") is None
+
+
+def test_a_list_drops_what_it_lacks(objects: Objects) -> None:
+    objects.put(source("old", "5", name="old"))
+    objects.put(listed := source("listed", "5", name="listed"))
+    assert full_list(objects, "20", listed) == ["old"]
+    assert full_list(objects, "21", listed) == []
+
+
+def test_a_list_keeps_what_came_while_it_was_under_way(objects: Objects) -> None:
+    listing = objects.begin_list(None)
+    objects.put(source("new", "30", name="new"))
+    assert answer(objects, listing, "20") == []
+
+
+def test_a_list_drops_what_went_before_its_moment_and_whose_event_came_late(objects: Objects) -> None:
+    listing = objects.begin_list(None)
+    objects.put(source("late", "10", name="late"))
+    assert answer(objects, listing, "20") == ["late"]
+
+
+def test_a_change_during_a_list_outlives_the_list(objects: Objects) -> None:
+    objects.put(old := source(version="5"))
+    listing = objects.begin_list(None)
+    objects.put(new := source(version="30"))
+    answer(objects, listing, "20", old)
+    assert objects.get("u") is new
+
+
+def test_what_was_deleted_during_a_list_does_not_come_back_with_it(objects: Objects) -> None:
+    objects.put(obj := source(version="5"))
+    listing = objects.begin_list(None)
+    objects.remove("u")
+    answer(objects, listing, "20", obj)
+    assert objects.get("u") is None
+
+
+def test_an_answer_that_is_older_than_the_list_that_lacked_it_brings_nothing_back(objects: Objects) -> None:
+    objects.put(source(version="5"))
+    assert full_list(objects, "20") == ["u"]
+    assert objects.put(source(version="9")) is None
+    assert objects.get("u") is None
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another(objects: Objects) -> None:
+    objects.put(source("one", namespace="a"))
+    objects.put(source("two", namespace="b"))
+    assert full_list(objects, "20", namespace="a") == ["one"]
+    assert names(objects.within("b")) == names(objects.within(None)) == ["main"]
+
+
+# etcd restored from a backup
+
+
+def test_a_restored_object_replaces_the_newer_one(objects: Objects) -> None:
+    objects.put(source(version="990", generation=3))
+    objects.put(source("since", "980", name="since"))
+    gone = full_list(objects, "905", restored := source(version="850", generation=2))
+    assert gone == ["since"]
+    assert objects.get("u") is restored
+    objects.put(changed := source(version="906"))
+    assert objects.get("u") is changed, "what follows is judged within the new history"
+
+
+def test_the_same_version_may_be_another_object_after_a_restore(objects: Objects) -> None:
+    objects.put(source(version="900", generation=3))
+    objects.put(source("other", "990", name="other"))
+    full_list(objects, "905", restored := source(version="900", generation=2))
+    assert objects.get("u") is restored
+
+
+def test_a_restored_object_replaces_a_newer_one_also_when_versions_have_caught_up(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    objects.put(source("deleted", "970", name="deleted"))
+    objects.remove("deleted")
+    back = source("deleted", "850", name="deleted")
+    full_list(objects, "1100", restored := source(version="850"), back)
+    assert objects.get("u") is restored
+    assert objects.get("deleted") is back
+
+
+def test_what_was_removed_before_a_restore_comes_back_with_it(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    objects.remove("u")
+    assert objects.put(source(version="850")) is None, "by an event alone nobody can tell"
+    full_list(objects, "905", restored := source(version="850"))
+    assert objects.get("u") is restored
+    objects.remove("u")
+    objects.put(source("other", "906", name="other"))
+    assert objects.put(source(version="850")) is None
+
+
+def test_a_new_objects_event_may_come_before_the_list_of_the_new_history(objects: Objects) -> None:
+    objects.put(old := source(version="990"))
+    objects.put(new := source("new", "903", name="new"))
+    assert objects.put(source(version="904")) is old
+    listing = objects.begin_list(None)
+    assert answer(objects, listing, "905", changed := source(version="904"), new) == []
+    assert (objects.get("u"), objects.get("new")) == (changed, new)
+    assert (listing.new_history, listing.doubtful) == (True, False)
+
+
+def test_a_late_event_of_the_old_history_during_the_list_is_settled_by_the_next(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    first = objects.begin_list(None)
+    objects.put(source(version="995"))
+    objects.put(source("unseen", "996", name="unseen"))
+    answer(objects, first, "905", restored := source(version="850"))
+    assert first.doubtful
+    assert objects.get("u") is restored
+    assert objects.get("unseen") is not None, "may as well be newer than the list"
+    second = objects.begin_list(None)
+    assert answer(objects, second, "906", restored) == ["unseen"]
+    assert not second.doubtful
+
+
+def test_a_removal_during_the_list_of_a_new_history_is_settled_by_the_next(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    first = objects.begin_list(None)
+    objects.remove("u")
+    answer(objects, first, "905", source(version="850"))
+    assert first.doubtful
+    full_list(objects, "906")
+    assert objects.get("u") is None
+
+
+def test_an_event_of_the_old_history_after_the_list_is_undone_by_the_next(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    full_list(objects, "905", restored := source(version="850"))
+    objects.put(source(version="995"))
+    full_list(objects, "906", restored)
+    assert objects.get("u") is restored
+
+
+def test_a_new_history_is_noticed_once(objects: Objects) -> None:
+    objects.put(source(version="990"))
+    first = objects.begin_list("a")
+    answer(objects, first, "905")
+    second = objects.begin_list("b")
+    answer(objects, second, "906")
+    assert (first.new_history, second.new_history, objects.highest) == (True, False, 906)
+
+
+# Parsed objects
+
+
+def test_an_object_is_parsed_once_for_each_form(objects: Objects) -> None:
+    objects.put(source(version="5"))
+    first = objects.parsed("u")
+    objects.put(source(version="5"))
+    assert first is not None
+    assert objects.parsed("u") is first
+    objects.put(source(version="6", generation=2))
+    second = objects.parsed("u")
+    assert second is not None
+    assert (second.generation, objects.parsed("u") is second) == (2, True)
+    objects.remove("u")
+    assert objects.parsed("u") is None
+
+
+def test_what_does_not_parse_says_so_each_time_and_is_tried_once() -> None:
+    tries = []
+
+    def parse(obj: RawObject) -> CatalogSource:
+        tries.append(obj)
+        raise InvalidObject("spec.source: not known here")
+
+    objects: Objects = ObjectStore("catalogsources", parse=parse)
+    objects.put(source())
+    for _ in range(3):
+        with pytest.raises(InvalidObject, match="not known here"):
+            objects.parsed("u")
+    assert len(tries) == 1
+    objects.put(source(version="6"))
+    with pytest.raises(InvalidObject):
+        objects.parsed("u")
+    assert len(tries) == 2

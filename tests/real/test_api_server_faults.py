@@ -64,6 +64,12 @@ def install(plane: ControlPlane) -> None:
     plane.run("apply", "--server-side", "-k", str(ROOT / "manifests/crds"))
     for crd in CRDS:
         plane.run("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+    # Right after that a list is 429 for a moment: the storage initialises.
+    paths = [f"/apis/skillmeat.io/v1alpha1/{crd.partition('.')[0]}" for crd in CRDS]
+    eventually(
+        lambda: all(plane.api.request("GET", path).status == 200 for path in paths),
+        what="the kinds are served",
+    )
 
 
 def remove_kinds(plane: ControlPlane) -> None:

@@ -11,24 +11,25 @@ import random
 import signal
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.rate_limit import PORTAL_LIMITS, SOURCE_LIMITS, RateLimiter
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess, find_access
-from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, NotFoundError
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.events import EventRecorder
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
-from skillmeat_operator.api.keys import CATALOG_SOURCE
 from skillmeat_operator.controller.config import OperatorConfig
 from skillmeat_operator.controller.keep_running import keep_running
 from skillmeat_operator.controller.listeners import Listeners
 from skillmeat_operator.controller.publication.claims import Claims
 from skillmeat_operator.controller.publication.documents import DocumentLookup
 from skillmeat_operator.controller.publication.publications import Publications
+from skillmeat_operator.controller.publication.sweeping import SnapshotSweeper
 from skillmeat_operator.controller.queue import Result, WorkQueue
 from skillmeat_operator.controller.remote.connections import Connections
 from skillmeat_operator.controller.remote.outbound import outbound_client
@@ -54,6 +55,8 @@ from skillmeat_operator.controller.watch.watching import Watching
 from skillmeat_operator.domain.decide.configuration import publication
 
 logger = logging.getLogger(__name__)
+
+_RANDOM = random.SystemRandom()
 
 _UID_AGAIN = 1.0
 """Seconds between two tries to read the cluster's UID."""
@@ -163,12 +166,28 @@ class Operator:
         http: HttpClient,
         listeners: Listeners,
         stop: asyncio.Event,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _now,
+        uniform: Callable[[float, float], float] = _RANDOM.uniform,
     ) -> None:
+        """Wire the parts.
+
+        Args:
+            config: the operator's settings.
+            access: way to the API server, for the watches.
+            client: for all other calls to it.
+            cluster_uid: UID of the cluster.
+            http: way to SkillMeat and Backstage.
+            listeners: open already; told what to answer.
+            stop: set when the operator has to stop.
+            clock: monotonic seconds.
+            now: the present, in UTC.
+            uniform: random number between two bounds.
+        """
         self._config = config
         self._client = client
         self._cluster_uid = cluster_uid
-        timings, clock = config.timings, time.monotonic
-        uniform = random.SystemRandom().uniform
+        timings = config.timings
         self._store = store = Store(tuple(config.namespaces))
         self._changes = changes = Changes(clock=clock)
         self._snapshot_store = snapshot_store = SnapshotStore(client, config.operator_namespace)
@@ -201,14 +220,14 @@ class Operator:
         )
         events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
         writer = ObjectWriter(
-            store=store, seen=dispatcher.seen, statuses=StatusWriter(client), events=events, now=_now
+            store=store, seen=dispatcher.seen, statuses=StatusWriter(client), events=events, now=now
         )
         bundles = BundleReconciler(
-            store=store, writer=writer, mark_due=self._mark_due, now=_now, timings=timings
+            store=store, writer=writer, mark_due=self._mark_due, now=now, timings=timings
         )
         self._bundles = bundles
         finalizers = Finalizers(client)
-        judge = FailureJudge(clock=clock, now=_now, timings=timings)
+        judge = FailureJudge(clock=clock, now=now, timings=timings)
         deleter = Deleter(
             cluster_uid=cluster_uid,
             target_of=self._target_of,
@@ -218,14 +237,14 @@ class Operator:
             finalizers=finalizers,
             writer=writer,
             clock=clock,
-            now=_now,
+            now=now,
             timings=timings,
         )
         decider = Decider(
             publications=publications,
             claims=Claims(),
             lookups=remotes.lookups,
-            now=_now,
+            now=now,
             timings=timings,
         )
         keeper = CatalogKeeper(
@@ -275,12 +294,12 @@ class Operator:
             deleter=deleter,
             bundles=bundles,
             resting=RestingVisits(
-                remotes=remotes, publications=publications, bundles=bundles, writer=writer, now=_now
+                remotes=remotes, publications=publications, bundles=bundles, writer=writer, now=now
             ),
             writer=writer,
-            planner=Planner(now=_now, uniform=uniform, timings=timings),
+            planner=Planner(now=now, uniform=uniform, timings=timings),
             clock=clock,
-            now=_now,
+            now=now,
             timings=timings,
         )
         self._watching = Watching(
@@ -288,7 +307,9 @@ class Operator:
             dispatcher=dispatcher,
             client=client,
             access=access,
-            swept=self._sweep,
+            swept=SnapshotSweeper(
+                client=client, store=store, snapshots=snapshot_store, publications=publications
+            ).sweep,
             clock=clock,
             timings=timings,
         )
@@ -301,6 +322,10 @@ class Operator:
             timings=timings,
         )
         listeners.serve(provider, progress=self._progress, ready=self._watching.problem)
+
+    def remembers(self, uid: str) -> list[str]:
+        """Parts that remember something of an object; none does after its end."""
+        return self._scopes.holders(uid)
 
     async def run(self) -> None:
         """Run until it is told to stop; a part that ends is begun anew."""
@@ -360,23 +385,6 @@ class Operator:
             backstage_url=self._config.backstage_url,
             allowed_catalog_namespaces=("*",),
         ).target
-
-    async def _sweep(self) -> None:
-        """Delete snapshots whose CatalogSource is gone, or has been made anew; one that cannot be read is
-        left.
-        """
-        for head in await self._snapshot_store.heads():
-            if self._store.sources.get(head.uid) is not None:
-                continue
-            try:
-                found = await self._client.get(CATALOG_SOURCE.plural, head.namespace, head.name)
-            except NotFoundError:
-                await self._publications.delete(head.uid)
-                continue
-            except KubernetesError:
-                continue
-            if found["metadata"]["uid"] != head.uid:
-                await self._publications.delete(head.uid)
 
     def _progress(self) -> str | None:
         if not self._store.gate.is_set():

@@ -32,6 +32,9 @@ from skillmeat_operator.domain.timings import Timings
 logger = logging.getLogger(__name__)
 
 _LOOK_WITHIN = 5.0
+"""Seconds for one look."""
+_END_WITHIN = 1.0
+"""Seconds that a run is given to end when the process does."""
 
 
 class Run(Protocol):
@@ -230,6 +233,11 @@ class _Watch:
                     return absence
                 if not run.is_open:
                     due = min(due, self._clock() + self._timings.watch_look_away)
+        except asyncio.CancelledError:
+            # The process is about to end: kopf's thread is not to be in the middle of something then.
+            run.stop()
+            await _end_of(run)
+            raise
         finally:
             run.stop()
             self._run = None
@@ -292,3 +300,11 @@ class _Watch:
     async def _look(self) -> int:
         plural, scope = self._key.names.plural, self._key.scope
         return version_number(await self._client.newest_version(plural, scope, within=_LOOK_WITHIN))
+
+
+async def _end_of(run: Run) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_WITHIN):
+            while not run.ended:
+                run.changed.clear()
+                await run.changed.wait()

@@ -235,6 +235,7 @@ class Deleter:
         for identifier in listed.values():
             await client.unregister(identifier)
         if listed:
+            logger.info("removed the location of %s/%s", visit.source.namespace, visit.source.name)
             return True
         if not view.reads_entities or await client.entity_exists(location_ref(target)):
             # What is not listed and has its entity all the same is hidden from a token that reads no
@@ -247,7 +248,6 @@ class Deleter:
         for entity in view.entities.values():
             if entity.orphan and owner.owns(entity, exists=visit.store.source_exists):
                 await connection.client.delete_entity(entity.uid)
-        logger.info("removed the location of %s/%s", visit.source.namespace, visit.source.name)
 
     async def _prove_absence(self, client: BackstageClient, target: str) -> None:
         """A token that cannot read sees nothing: only a location that can be made and is then listed proves

@@ -165,7 +165,7 @@ class Portal:
         params = request.url.params
         if self.blind:
             found: list[Any] = []
-        elif "filter" in params:
+        elif "filter" in params or "cursor" in params:
             found = [
                 self._as_sent(ref)
                 for ref, one in self.shown.items()
@@ -174,9 +174,10 @@ class Portal:
         else:
             found = [self._as_sent(ref) for ref in self.shown]
             found += [{"kind": "Location"} for _ in self.locations]
-        limit = int(params.get("limit", "1000"))
-        total = len(found)
-        return httpx.Response(200, json={"items": found[:limit], "totalItems": total, "pageInfo": {}})
+        limit, first = int(params.get("limit", "1000")), int(params.get("cursor", "0"))
+        more = {"nextCursor": str(first + limit)} if first + limit < len(found) else {}
+        items = found[first : first + limit]
+        return httpx.Response(200, json={"items": items, "totalItems": len(found), "pageInfo": more})
 
     def _by_name(self, ref: str) -> httpx.Response:
         known = {location_ref(one.target): one for one in self.locations.values()}

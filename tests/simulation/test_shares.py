@@ -156,8 +156,9 @@ async def test_short_times_of_one_change_nothing_for_its_neighbours(world: World
     )
     before = len(world.server.calls)
     await asyncio.sleep(300)
-    # The hasty one looks each ten seconds; its neighbours once in these five minutes at most.
-    assert len(world.server.calls) - before < 300
+    # Heads are read for the portal, which reads each document every 100 to 150 s.
+    made = [one for one in world.server.calls[before:] if one.name is None]
+    assert len(made) < 80
 
 
 @scenario

@@ -75,7 +75,9 @@ class CatalogCalls:
         within: float,
         url_field: str = URL_FIELD,
         token_field: str = TOKEN_FIELD,
+        share: str = "",
     ) -> None:
+        self._share = share
         self._portal = portal_at(base_url, url_field=url_field)
         self._http = http
         self._limiter = limiter
@@ -152,7 +154,12 @@ class CatalogCalls:
             )
             deadline = self._http.clock() + within + PATIENCE
             return await self._http.send(
-                call, limiter=self._limiter, tls=self._tls, within=within, deadline=deadline
+                call,
+                limiter=self._limiter,
+                tls=self._tls,
+                within=within,
+                deadline=deadline,
+                share=self._share,
             )
         except CallError as error:
             raise self._portal.incomplete(error) from error

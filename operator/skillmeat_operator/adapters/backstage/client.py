@@ -43,6 +43,7 @@ class BackstageClient(BackstageReader):
         dry_runs: asyncio.Semaphore | None = None,
         url_field: str = URL_FIELD,
         token_field: str = TOKEN_FIELD,
+        share: str = "",
     ) -> None:
         """Args:
             http: Makes the calls.
@@ -54,6 +55,7 @@ class BackstageClient(BackstageReader):
             dry_runs: Limits dry runs, shared by all clients of this portal; :data:`DRY_RUNS` without one.
             url_field: Field of the spec, or flag, that the URL comes from; messages name it.
             token_field: The same of the token.
+            share: On whose behalf it calls.
 
         Raises:
             FailedError: the URL is none (``InvalidSpec``).
@@ -69,6 +71,7 @@ class BackstageClient(BackstageReader):
                 within=times.catalog_timeout,
                 url_field=url_field,
                 token_field=token_field,
+                share=share,
             )
         )
         self._dry_run_timeout = times.dry_run_timeout

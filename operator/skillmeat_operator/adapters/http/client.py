@@ -108,18 +108,29 @@ class HttpClient:
         """Close all connections."""
         await self._transports.aclose()
 
-    async def endpoint(self, url: str) -> Endpoint:
+    async def endpoint(self, url: str, *, share: str = "") -> Endpoint:
         """The resolved address and port that a URL's server is known by towards the limits.
+
+        Args:
+            url: http or https.
+            share: whose look-up of the name it is.
 
         Raises:
             CallError: ``EGRESS_REFUSED`` or ``NAME_NOT_RESOLVED``.
         """
         host = Host.of(url)
         # The least of a set: the same for all names of one server, in whatever order the resolver gives them.
-        return min(await self._egress.addresses(host)), host.port
+        return min(await self._egress.addresses(host, share=share)), host.port
 
     async def send(
-        self, call: Call, *, limiter: RateLimiter, tls: TlsMaterial, within: float, deadline: float
+        self,
+        call: Call,
+        *,
+        limiter: RateLimiter,
+        tls: TlsMaterial,
+        within: float,
+        deadline: float,
+        share: str = "",
     ) -> Answer:
         """Make one call and read its whole answer; a redirect is an answer like others.
 
@@ -128,16 +139,17 @@ class HttpClient:
             limiter: Limits of the side that the call goes to.
             tls: Material of an https connection.
             within: Seconds for the exchange, from the moment the limiter lets it go.
-            deadline: Clock time by which all of it ends, the wait for the limiter included.
+            deadline: Clock time up to which it waits for the limiter, and by which all of it ends.
+            share: On whose behalf: of those that wait, shares take turns.
 
         Raises:
             CallError: there is no complete answer.
         """
-        endpoint = await self.endpoint(call.url)
+        endpoint = await self.endpoint(call.url, share=share)
         request_id = self._new_id()
         request = self._request(call, request_id)
         equal = (request.method, request.url.raw_path)
-        async with limiter.slot(endpoint, equal, deadline=deadline):
+        async with limiter.slot(endpoint, equal, deadline=deadline, share=share):
             began = self.clock()
             outcome = "failed"
             try:

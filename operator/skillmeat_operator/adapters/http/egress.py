@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from skillmeat_operator.adapters.http.addresses import (
     Address,
@@ -17,6 +17,7 @@ from skillmeat_operator.adapters.http.addresses import (
 )
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
 from skillmeat_operator.adapters.http.hosts import Host, HostPattern
+from skillmeat_operator.adapters.http.resolving import system_resolver
 
 Resolver = Callable[[str, int], Awaitable[Collection[str]]]
 """Looks a host name up: addresses as text, in the order in which to try them. Raises OSError."""
@@ -26,14 +27,12 @@ RESOLVE_TIMEOUT = 5.0
 REMEMBER = 10.0
 """Seconds for which a look-up serves: the requests of one sync and the connections they open."""
 MOST_REMEMBERED = 4096
+FAILURE_KEPT = 5.0
+"""Seconds for which a name whose look-up did not end is not looked up again."""
+LOOKUPS_EACH = 4
+"""Look-ups at the same time for one share: who names many hosts that hang holds up nobody else."""
 
 _ANY_NAME = HostPattern(name="*")
-
-
-async def system_resolver(name: str, port: int) -> Collection[str]:
-    """The addresses of a name as the system's resolver gives them, each once."""
-    rows = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,16 @@ class Egress:
         self._clock = clock
         self._resolver = resolver
         self._known: OrderedDict[Host, tuple[float, tuple[str, ...]]] = OrderedDict()
+        self._failed: dict[Host, float] = {}
         self._running: dict[Host, asyncio.Lock] = {}
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def addresses(self, host: Host) -> tuple[str, ...]:
+    async def addresses(self, host: Host, *, share: str = "") -> tuple[str, ...]:
         """The addresses of a host, each checked, in the order in which to try them.
+
+        Args:
+            host: the host.
+            share: whose look-up it is; few of one share are made at the same time.
 
         Raises:
             CallError: ``EGRESS_REFUSED`` if the name or any one of its addresses is, ``NAME_NOT_RESOLVED``.
@@ -156,7 +161,7 @@ class Egress:
         try:
             async with lock:
                 remembered = self._recall(host)
-                return remembered if remembered is not None else await self._look_up(host)
+                return remembered if remembered is not None else await self._look_up(host, share)
         finally:
             if not lock.locked():
                 self._running.pop(host, None)
@@ -165,11 +170,18 @@ class Egress:
         entry = self._known.get(host)
         return entry[1] if entry is not None and self._clock() - entry[0] < REMEMBER else None
 
-    async def _look_up(self, host: Host) -> tuple[str, ...]:
+    async def _look_up(self, host: Host, share: str) -> tuple[str, ...]:
+        if self._clock() - self._failed.get(host, -FAILURE_KEPT) < FAILURE_KEPT:
+            raise CallError(CallProblem.NAME_NOT_RESOLVED)
+        place = self._places.get(share)
+        if place is None:
+            place = self._places[share] = asyncio.Semaphore(LOOKUPS_EACH)
         try:
-            async with asyncio.timeout(RESOLVE_TIMEOUT):
+            async with asyncio.timeout(RESOLVE_TIMEOUT), place:
                 found = tuple(await self._resolver(host.name, host.port))
         except (OSError, UnicodeError) as error:
+            if isinstance(error, TimeoutError):
+                self._note_hanging(host)
             raise CallError(CallProblem.NAME_NOT_RESOLVED) from error
         if not found:
             raise CallError(CallProblem.NAME_NOT_RESOLVED)
@@ -180,3 +192,9 @@ class Egress:
         while len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
         return found
+
+    def _note_hanging(self, host: Host) -> None:
+        now = self._clock()
+        if len(self._failed) >= MOST_REMEMBERED:
+            self._failed = {one: at for one, at in self._failed.items() if now - at < FAILURE_KEPT}
+        self._failed[host] = now

@@ -1,4 +1,4 @@
-"""How fast and how much at once requests go to one server: callers wait their turn, first come first served.
+"""How fast and how much at once requests go to one server: callers wait, and shares take turns.
 
 The real SkillMeat server blocks an address at its 20th equal request (method, path, query) within 10 s, on
 every path (``facts/skillmeat.md``, fact 9); the limits stay well below that, whatever credentials and objects
@@ -8,7 +8,7 @@ the requests are for.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -96,7 +96,8 @@ class _Bucket:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    number: int
+    number: tuple[int, int]
+    """Its round, then the order of coming: shares take turns, one request each in a round."""
     turn: asyncio.Future[None]
     deadline: float
 
@@ -107,7 +108,12 @@ class _Server:
 
     any_request: _Bucket
     equal_requests: dict[Hashable, _Bucket] = field(default_factory=dict)
-    queues: dict[Hashable, deque[_Waiter]] = field(default_factory=dict)
+    queues: dict[Hashable, list[_Waiter]] = field(default_factory=dict)
+    """By what makes requests equal; sorted."""
+    round: int = 0
+    """Of the request that was let through last."""
+    rounds: dict[str, int] = field(default_factory=dict)
+    """Round of the last request of each share that waits or waited."""
     in_flight: int = 0
     driver: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,7 +122,7 @@ class _Server:
 class RateLimiter:
     """Lets requests through within :class:`RateLimits`, each endpoint by itself.
 
-    Of two requests of one endpoint the earlier goes first, unless its own bucket of equal requests holds it.
+    Of two requests of one share the earlier goes first, unless its own bucket of equal requests holds it.
     """
 
     def __init__(
@@ -134,18 +140,21 @@ class RateLimiter:
         self._tidied_at = clock()
 
     @asynccontextmanager
-    async def slot(self, endpoint: Endpoint, request: Hashable, *, deadline: float) -> AsyncIterator[None]:
+    async def slot(
+        self, endpoint: Endpoint, request: Hashable, *, deadline: float, share: str = ""
+    ) -> AsyncIterator[None]:
         """One request's turn; it counts as in flight until the block ends.
 
         Args:
             endpoint: Where the request goes.
             request: What makes it equal to others: method, path and query.
             deadline: Clock time up to which the caller waits.
+            share: On whose behalf; of those that wait, shares take turns.
 
         Raises:
             CallError: ``THROTTLED``, the turn would come after the deadline.
         """
-        server = await self._take_turn(endpoint, request, deadline)
+        server = await self._take_turn(endpoint, request, deadline, share)
         try:
             yield
         finally:
@@ -158,11 +167,13 @@ class RateLimiter:
         """How many endpoints have state."""
         return len(self._servers)
 
-    async def _take_turn(self, endpoint: Endpoint, request: Hashable, deadline: float) -> _Server:
+    async def _take_turn(self, endpoint: Endpoint, request: Hashable, deadline: float, share: str) -> _Server:
         server = self._server(endpoint)
         self._count += 1
-        waiter = _Waiter(self._count, asyncio.get_running_loop().create_future(), deadline)
-        server.queues.setdefault(request, deque()).append(waiter)
+        turn = max(server.round, server.rounds.get(share, server.round - 1) + 1)
+        server.rounds[share] = turn
+        waiter = _Waiter((turn, self._count), asyncio.get_running_loop().create_future(), deadline)
+        insort(server.queues.setdefault(request, []), waiter, key=lambda one: one.number)
         self._let_through(server)
         if not waiter.turn.done() and server.driver is None:
             server.driver = asyncio.create_task(self._drive(server))
@@ -217,7 +228,10 @@ class RateLimiter:
             if self._limits.equal_requests is not None:
                 server.equal_requests[request].take(now)
             server.in_flight += 1
+            server.round = max(server.round, waiter.number[0])
             self._drop(server, request, waiter)
+            if not server.queues:
+                server.rounds.clear()
             waiter.turn.set_result(None)
 
     def _next(self, server: _Server, now: float) -> tuple[float, Hashable, _Waiter | None] | None:
@@ -227,7 +241,7 @@ class RateLimiter:
         if server.in_flight >= self._limits.in_flight:
             return float("inf"), None, None
         earliest = server.any_request.ready_at(now)
-        candidates: list[tuple[float, int, Hashable, _Waiter]] = []
+        candidates: list[tuple[float, tuple[int, int], Hashable, _Waiter]] = []
         for request, queue in server.queues.items():
             at = max(earliest, self._equal_bucket(server, request, now))
             candidates.append((at, queue[0].number, request, queue[0]))

@@ -56,11 +56,24 @@ class Remote:
         return FailedError(Failure(self.side, kind, reason, message))
 
     def not_reachable(
-        self, message: str, *, retry_after: float | None = None, whole_server: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        whole_server: bool = False,
+        local: bool = False,
     ) -> FailedError:
         """A failure that goes by itself once the side is there again; for the rest see :class:`Failure`."""
         return FailedError(
-            Failure(self.side, FailureKind.TRANSIENT, self.unreachable, message, retry_after, whole_server)
+            Failure(
+                self.side,
+                FailureKind.TRANSIENT,
+                self.unreachable,
+                message,
+                retry_after=retry_after,
+                whole_server=whole_server,
+                local=local,
+            )
         )
 
     def invalid(self, what: str) -> FailedError:
@@ -75,7 +88,9 @@ class Remote:
             return self.invalid(_ANSWERS[problem])
         if problem in _CONNECTIONS:
             message = _CONNECTIONS[problem].format(self=self)
-            return self.not_reachable(message, whole_server=problem in _WHOLE_SERVER)
+            return self.not_reachable(
+                message, whole_server=problem in _WHOLE_SERVER, local=problem is CallProblem.THROTTLED
+            )
         kind, reason, message = self._refusals(problem, error.detail)
         return self.failed(kind, reason, message)
 

@@ -26,6 +26,8 @@ PAGE_SIZE = 100
 """Most that the server gives on one page."""
 MOST_PAGES = MOST_TEMPLATES // PAGE_SIZE + 1
 CALL_TIMEOUT = 30.0
+TURN_TIMEOUT = 600.0
+"""Seconds for which a call waits for the operator's own limits."""
 """Seconds for one page; the server itself gives up after 30."""
 LARGE_BODY = 128 * 1024
 """Bytes from which on a body is decoded in a thread of its own."""
@@ -56,6 +58,7 @@ class SkillMeatClient:
         bearer: Credential | None = None,
         service_token: Credential | None = None,
         tls: TlsMaterial | None = None,
+        share: str = "",
     ) -> None:
         """Args:
             http: Makes the calls.
@@ -65,6 +68,7 @@ class SkillMeatClient:
             bearer: API key or JWT, sent as ``Authorization: Bearer``.
             service_token: Sent as ``X-SkillMeat-Service-Token``.
             tls: CA and client certificate.
+            share: On whose behalf it calls: of those that wait for a server's limits, shares take turns.
 
         Raises:
             FailedError: the URL is none (``InvalidSpec``).
@@ -77,20 +81,19 @@ class SkillMeatClient:
         self._bearer = bearer
         self._service_token = service_token
         self._tls = tls or TlsMaterial()
+        self._share = share
 
     async def list_templates(self, *, within: float) -> TemplateList:
         """The whole list of templates, in the server's order.
 
         Args:
-            within: Seconds, the wait for the limits included.
+            within: Seconds for the exchange, from the moment its turn comes.
 
         Raises:
             FailedError: there is no complete list.
         """
         query = {"platform": self._platform} if self._platform else {}
-        answer = await self._read(
-            _LIST, query, what="list of templates", deadline=self._http.clock() + within
-        )
+        answer = await self._read(_LIST, query, what="list of templates", within=within)
         try:
             if len(answer.body) < LARGE_BODY:
                 return _template_list(answer)
@@ -125,8 +128,7 @@ class SkillMeatClient:
         Raises:
             FailedError: the server does not answer, or refuses.
         """
-        deadline = self._http.clock() + within
-        answer = await self._send(_VERSION, {}, within=within, deadline=deadline)
+        answer = await self._send(_VERSION, {}, within=within)
         if answer.status == 404:
             return ServerInfo()
         value = self._json(answer, what="version")
@@ -139,17 +141,15 @@ class SkillMeatClient:
         pages: list[ListPage] = []
         while len(pages) < MOST_PAGES:
             query = {"page": str(len(pages) + 1), "page_size": str(PAGE_SIZE)}
-            deadline = self._http.clock() + 2 * CALL_TIMEOUT
-            answer = await self._read(path, query, what="pages of bundles", deadline=deadline)
+            answer = await self._read(path, query, what="pages of bundles", within=CALL_TIMEOUT)
             pages.append(ListPage.of(self._json(answer, what="pages of bundles")))
             if pages[-1].is_last(PAGE_SIZE * len(pages)):
                 return whole(pages, key=key)
         raise self._source.invalid(f"more than {MOST_TEMPLATES} bundles")
 
-    async def _read(self, path: str, query: Mapping[str, str], *, what: str, deadline: float) -> Answer:
+    async def _read(self, path: str, query: Mapping[str, str], *, what: str, within: float) -> Answer:
         """A successful answer that says it is JSON."""
-        within = min(CALL_TIMEOUT, deadline - self._http.clock())
-        answer = await self._send(path, query, within=within, deadline=deadline)
+        answer = await self._send(path, query, within=within)
         if answer.status != 200:
             raise refusal(self._source, answer, has_bearer=self._bearer is not None, what=what)
         if not answer.is_json:
@@ -164,11 +164,18 @@ class SkillMeatClient:
         except InvalidJsonError as error:
             raise self._source.invalid("something that is not JSON") from error
 
-    async def _send(self, path: str, query: Mapping[str, str], *, within: float, deadline: float) -> Answer:
+    async def _send(self, path: str, query: Mapping[str, str], *, within: float) -> Answer:
+        # Waiting for our own limits is no failure of the server's: it has a time of its own.
+        deadline = self._http.clock() + TURN_TIMEOUT + within
         try:
             call = Call("GET", self._base + path, query=query, headers=self._headers())
             return await self._http.send(
-                call, limiter=self._limiter, tls=self._tls, within=within, deadline=deadline
+                call,
+                limiter=self._limiter,
+                tls=self._tls,
+                within=within,
+                deadline=deadline,
+                share=self._share,
             )
         except CallError as error:
             raise self._source.incomplete(error) from error

@@ -184,6 +184,7 @@ class Connections:
             bearer=bearer,
             service_token=service,
             tls=tls,
+            share=source.namespace,
         )
         return SourceConnection(
             key=ListKey(url=url, platform=skillmeat.platform, credentials=digests),
@@ -222,6 +223,7 @@ class Connections:
             tls=tls,
             timings=self._timings,
             dry_runs=self._dry_runs.setdefault(url, asyncio.Semaphore(DRY_RUNS)),
+            share=source.namespace,
             **named,
         )
         return PortalConnection(

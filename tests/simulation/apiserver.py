@@ -87,7 +87,8 @@ class ApiServer:
     watchers: dict[str, list[asyncio.Queue[tuple[str, Obj] | None]]] = field(default_factory=dict)
     crashes: Callable[[], None] = lambda: None
     """Called at each call: the place where a crash may be planned."""
-    skew: timedelta = timedelta(0)
+    latency: float = 0.004
+    """Seconds that a call takes, about."""
 
     def __post_init__(self) -> None:
         self._put("ADDED", ("namespaces", "", "kube-system"), {"metadata": {"name": "kube-system"}})
@@ -183,7 +184,7 @@ class ApiServer:
         """One call, as the operator's transport makes it."""
         plural, namespace, name, status = _parse(path)
         self.crashes()
-        await asyncio.sleep(0.002 + 0.004 * self.rng.random())
+        await asyncio.sleep(self.latency * (0.5 + self.rng.random()))
         self.calls.append(Call(self.clock(), method, plural, namespace, name, status))
         call = f"{method} {path}"
         fault = self._fault(method, (plural, namespace, name), status)

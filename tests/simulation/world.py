@@ -51,8 +51,8 @@ class World:
         self.operator_skew = timedelta(0)
         self.running: wiring.Running | None = None
         self.lives = 0
-        self.documents: list[tuple[float, str, int, bytes]] = []
-        """What was served: time, path, status, document."""
+        self.documents: list[tuple[float, str, int, bytes, int]] = []
+        """What was served: time, path, status, document, and how many entities the portal showed of it."""
         self._crash_at: int | None = None
         self._calls = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,8 +109,10 @@ class World:
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(within):
                 await asyncio.shield(asyncio.wait([running.task]))
-        crashed = running.task.done()
         self._crash_at = None
+        if running.task.cancelling():
+            await asyncio.wait([running.task])
+        crashed = running.task.done()
         if crashed:
             self.running = None
             await self.start()
@@ -131,14 +133,15 @@ class World:
         if self.running is None:
             raise httpx.ConnectError("the operator is down")
         path = urlsplit(target).path
+        shown = sum(one.target == target for one in self.portal.shown.values())
         _, _, prefix, namespace, name = path.split("/")
         found = await self.running.document(prefix, namespace, name.removesuffix(".yaml"))
         if isinstance(found, Served):
             body = gzip.decompress(found.compressed)
-            self.documents.append((clock(), path, 200, body))
+            self.documents.append((clock(), path, 200, body, shown))
             return httpx.Response(200, content=body)
         status = 404 if isinstance(found, NotFound) else 503
-        self.documents.append((clock(), path, status, b""))
+        self.documents.append((clock(), path, status, b"", shown))
         return httpx.Response(status)
 
     # Users and upstream

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.domain.decide.declarations import declaration_hash
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.status.outcome import Outcome
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
@@ -44,6 +46,16 @@ def unreadable_version(world: World) -> None:
 def unreadable_range(world: World) -> None:
     world.edit(version="1 2 3 <")
     world.visit()
+
+
+def unreadable_range_and_source_down(world: World) -> None:
+    world.edit(version="1 2 3 <")
+    world.visit(Outcome(source=failed(), serving=True))
+
+
+def unreadable_range_without_a_source(world: World) -> None:
+    world.edit(version="1 2 3 <")
+    world.say("tb", None, source_exists=False)
 
 
 def not_found(world: World) -> None:
@@ -153,20 +165,20 @@ def younger_twin(world: World) -> None:
 
 
 def converging(world: World) -> None:
-    world.visit(world.outcome(converging=True))
+    world.visit(world.on_its_way())
 
 
 def converging_and_ready_before(world: World) -> None:
     world.visit()
     world.replace("t0", description="New.")
-    world.visit(world.outcome(converging=True))
+    world.visit(world.on_its_way())
 
 
 def others_converge(world: World) -> None:
     world.decide()
     world.catch_up()
     del world.shown[a.ref("t5")]
-    world.visit(world.outcome(converging=True))
+    world.visit(world.on_its_way())
 
 
 def refused_by_the_portal(world: World) -> None:
@@ -188,7 +200,12 @@ def source_down_and_never_read(world: World) -> None:
 
 def source_broken_and_ready_before(world: World) -> None:
     world.visit()
-    world.visit(Outcome(configuration=failed().failure))
+    world.visit(Outcome(configuration=failed().failure, serving=True))
+
+
+def ready_elsewhere_and_nothing_served_here(world: World) -> None:
+    world.visit()
+    world.visit(Outcome(source=failed(), serving=False))
 
 
 def source_broken_and_changed_since(world: World) -> None:
@@ -243,6 +260,11 @@ def source_suspended_and_ready_before(world: World) -> None:
     world.say("tb", None, source_suspended=True)
 
 
+def source_suspended_and_nothing_served_here(world: World) -> None:
+    world.visit()
+    world.say("tb", None, source_suspended=True, serving=False)
+
+
 def source_suspended_and_stalled_before(world: World) -> None:
     conflicting(world)
     world.say("tb", None, source_suspended=True)
@@ -262,6 +284,13 @@ def suspended_in_a_suspended_source(world: World) -> None:
     world.visit()
     world.edit(suspend=True)
     world.say("tb", None, source_suspended=True)
+
+
+def suspended_as_settled_in_a_suspended_source(world: World) -> None:
+    world.visit()
+    world.edit(suspend=True)
+    settled = declaration_hash(TemplateBundle.from_object(world.bundles["tb"]))
+    world.say("tb", None, source_suspended=True, settled=frozenset({settled}))
 
 
 def suspended_as_settled(world: World) -> None:

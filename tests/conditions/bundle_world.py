@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from skillmeat_operator.api.objects import Metadata
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.ownership import Holder
@@ -13,12 +14,18 @@ from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.status.bundle import BundleContext, summarise_bundle
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, written
 
 GRACE = timedelta(minutes=2)
+
+
+def version(obj: dict[str, Any]) -> SpecVersion:
+    """The object and spec that a raw object has now."""
+    return SpecVersion.of(Metadata.from_object(obj))
 
 
 @dataclass
@@ -76,8 +83,15 @@ class World:
             plan=plan,
             state=a.state(plan, self.shown.values()),
             staleness_known=True,
+            serving=True,
         )
         return replace(base, **changes)
+
+    def on_its_way(self) -> Outcome:
+        """The same, with all that is missing within its deadline."""
+        found = self.outcome()
+        missing = found.state.missing if found.state is not None else ()
+        return replace(found, converging=frozenset(missing))
 
     def visit(self, outcome: Outcome | None = None, *, up_to_date: bool = True) -> Outcome:
         """One visit: the source's status and those of its bundles, each judged and derived twice."""
@@ -88,7 +102,10 @@ class World:
             outcome = self.outcome()
         found = outcome
         self.source = self._write(
-            self.source, lambda obj: summarise(CatalogSource.from_object(obj), found, now=self.now).to_wire()
+            self.source,
+            lambda obj: summarise(
+                CatalogSource.from_object(obj), found, carried_out=version(obj), now=self.now
+            ).to_wire(),
         )
         for name in self.bundles:
             self.say(name, found)
@@ -101,6 +118,8 @@ class World:
         *,
         source_exists: bool = True,
         source_suspended: bool = False,
+        serving: bool = True,
+        settled: frozenset[str] = frozenset(),
     ) -> None:
         """Write the status of one TemplateBundle."""
         context = BundleContext(
@@ -110,10 +129,14 @@ class World:
             grace=GRACE,
             now=self.now,
             source_suspended=source_suspended,
+            serving=serving,
+            settled=settled,
         )
         self.bundles[name] = self._write(
             self.bundles[name],
-            lambda obj: summarise_bundle(TemplateBundle.from_object(obj), context).to_wire(),
+            lambda obj: summarise_bundle(
+                TemplateBundle.from_object(obj), context, carried_out=version(obj)
+            ).to_wire(),
         )
 
     def wait(self, seconds: float) -> None:
@@ -136,4 +159,4 @@ class World:
 
 def document_refused(outcome: Outcome, document: Any) -> Outcome:
     """The same with a document that the portal refuses."""
-    return replace(outcome, diagnosis=Diagnosis(document=document), converging=False)
+    return replace(outcome, diagnosis=Diagnosis(document=document), converging=frozenset())

@@ -14,7 +14,7 @@ from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import ServerInfo
-from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome, UnreadableBundle
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
 from tests.conditions.laws import conditions
@@ -41,6 +41,7 @@ _REASONS = {
     FailureKind.CONFIGURATION: (Reason.ENDPOINT_NOT_FOUND, Reason.EDITION_UNSUPPORTED, Reason.INVALID_CA),
 }
 DOCUMENT = Finding(Reason.KIND_NOT_ALLOWED, "the portal's catalog.rules do not allow kind Template")
+UNREADABLE = (UnreadableBundle(name="newer", problem="spec.stalePolicy: input should be 'Refresh'"),)
 MOVED = Finding(Reason.LOCATION_MOVED, "the portal reads another location")
 
 
@@ -67,6 +68,7 @@ def well(name: str = "three", **changes: Any) -> Outcome:
         "catalog": SideOutcome(),
         "plan": plan,
         "state": a.state(plan),
+        "serving": True,
         "staleness_known": True,
         "server": ServerInfo(version="0.74.0", edition="local"),
         "seen": CatalogSeen(url="http://portal.example:7007", target=a.TARGET),
@@ -77,6 +79,11 @@ def well(name: str = "three", **changes: Any) -> Outcome:
 def nothing_shown(name: str = "three", **changes: Any) -> Outcome:
     """Both sides answer, and the catalog shows nothing of a plan."""
     return well(name, state=a.state(PLANS[name], []), **changes)
+
+
+def converging(name: str = "three", **changes: Any) -> Outcome:
+    """The same within the deadline."""
+    return nothing_shown(name, converging=frozenset(PLANS[name].expected), **changes)
 
 
 def _kinds() -> st.SearchStrategy[tuple[FailureKind, bool]]:
@@ -117,6 +124,9 @@ def outcomes(draw: st.DrawFn) -> Outcome:
         catalog=catalog,
         plan=plan,
         staleness_known=draw(st.booleans()),
+        staleness_pending=draw(st.integers(0, 5)) == 0,
+        serving=draw(st.integers(0, 4)) > 0,
+        unreadable=draw(st.sampled_from([(), (), UNREADABLE])),
         requests=draw(st.sampled_from([(None, None), ("now", None), ("x" * 2000, "flux"), (None, "flux")])),
     )
     if plan is None or not plan.publishable:
@@ -140,7 +150,9 @@ def outcomes(draw: st.DrawFn) -> Outcome:
     return replace(
         base,
         state=state,
-        converging=bool(state.missing) and document is None and draw(st.booleans()),
+        converging=frozenset(ref for ref in state.missing if document is None and draw(st.booleans())),
+        unread=document is None and draw(st.integers(0, 7)) == 0,
+        requests_overdue=draw(st.booleans()),
         diagnosis=Diagnosis(document=document, entities=found),
         moved=draw(st.sampled_from([None, None, None, MOVED])),
         seen=CatalogSeen(url="http://portal.example:7007", target=a.TARGET),
@@ -190,15 +202,18 @@ def row(
             for kind in ("SourceReachable", "CatalogReachable")
             if new[kind]["status"] == "False"
         )
-        if ready_now and (now - since).total_seconds() < grace:
+        if ready_now and outcome.serving and (now - since).total_seconds() < grace:
             return Row("outage within the grace", "True")
         return Row("outage", "False", reconciling=True)
     if outcome.plan is None or not outcome.plan.publishable or not outcome.published:
         return Row("nothing can be published", "False", reconciling=True)
-    missing = outcome.state.missing if outcome.state is not None else ()
-    if outcome.converging:
-        return Row("converging, Ready before", "True") if ready_now else Row("converging", "False", True)
+    missing = set(outcome.state.missing if outcome.state is not None else ()) - outcome.converging
     found = outcome.diagnosis.entities
     if any(ref not in found or found[ref].reason is Reason.NOT_YET_PROCESSED for ref in missing):
         return Row("missing without reason", "False", reconciling=True)
+    if outcome.converging or outcome.unread:
+        return Row("converging, Ready before", "True") if ready_now else Row("converging", "False", True)
+    plan = outcome.plan
+    if plan.invalid + plan.conflicting and not plan.published:
+        return Row("nothing published", "False", stalled=True)
     return Row("synced", "True")

@@ -103,7 +103,7 @@ def visit(world: World, how: str) -> None:
         finding = Finding(Reason.SCHEMA_REFUSED, "correct it")
         shapes = {
             "lagging": found,
-            "converging": replace(found, converging=bool(missing)),
+            "converging": replace(found, converging=frozenset(missing)),
             "refused": document_refused(found, DOCUMENT) if missing else found,
             "explained": replace(found, diagnosis=Diagnosis(entities=dict.fromkeys(missing, finding))),
             "no portal": replace(found, catalog=failed(), state=None),
@@ -119,7 +119,7 @@ def visit(world: World, how: str) -> None:
         assert set(plan.removal.refs) <= set(plan.expected), "a held loss never leaves"
         assert all(records[ref].entity == held for ref, held in _lost(plan, records).items())
     counts = world.source["status"].get("entities")
-    if outcome.state is not None and not outcome.converging and counts is not None:
+    if outcome.state is not None and not outcome.waiting and counts is not None:
         assert counts["published"] == accepted + counts["held"] == counts["inCatalog"] + counts["missing"]
         assert (
             counts["selected"]

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.domain.status.outcome import Outcome
-from skillmeat_operator.domain.status.source import announce, finalizing, summarise, suspended
+from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.spec_version import SpecVersion
+from skillmeat_operator.domain.status.unsynced import announce, finalizing, suspended
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, situation, written
@@ -86,14 +88,17 @@ class Life:
     def derive(self, how: str, obj: dict[str, Any], outcome: Outcome | None, settled: bool) -> dict[str, Any]:
         """The status on the wire."""
         source = CatalogSource.from_object(obj)
+        told = SpecVersion.of(source)
         if how == "deleting":
-            return finalizing(source, message="deletion waits for the portal", now=self.now).to_wire()
+            return finalizing(
+                source, message="deletion waits for the portal", carried_out=told, now=self.now
+            ).to_wire()
         if how == "suspended":
-            return suspended(source, settled=settled, now=self.now).to_wire()
+            return suspended(source, settled=settled, carried_out=told, now=self.now).to_wire()
         if how == "announced":
-            return announce(source, now=self.now).to_wire()
+            return announce(source, carried_out=told, now=self.now).to_wire()
         assert outcome is not None
-        return summarise(source, outcome, now=self.now).to_wire()
+        return summarise(source, outcome, carried_out=told, now=self.now).to_wire()
 
 
 @settings(
@@ -140,4 +145,4 @@ def test_ready_is_never_true_for_a_new_generation_before_the_sync_of_it_succeede
     if situation(life.obj)[0] == "True":
         failures = [side for side in (outcome.source, outcome.catalog) if side is not None and side.failure]
         assert not failures
-        assert not outcome.converging
+        assert not outcome.waiting

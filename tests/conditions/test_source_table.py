@@ -12,18 +12,30 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailureKind, Side
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.status.source import announce, finalizing, summarise, suspended
+from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.spec_version import SpecVersion
+from skillmeat_operator.domain.status.unsynced import announce, finalizing, suspended
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
+from tests.conditions.bundle_world import version
 from tests.conditions.conftest import JudgeFunction
 from tests.conditions.laws import check, conditions, reason, situation, written
-from tests.conditions.outcomes import DOCUMENT, MOVED, PLANS, failed, failure, nothing_shown, well
+from tests.conditions.outcomes import (
+    DOCUMENT,
+    MOVED,
+    PLANS,
+    converging,
+    failed,
+    failure,
+    nothing_shown,
+    well,
+)
 
 NEVER: list[Outcome] = []
 READY = [well()]
 NOT_READY = [nothing_shown()]
 MINUTE, GRACE = timedelta(minutes=1), timedelta(minutes=15)
-CONVERGING = nothing_shown(converging=True)
+CONVERGING = converging()
 EXPLAINED = nothing_shown(
     diagnosis=Diagnosis(
         entities={ref: Finding(Reason.SCHEMA_REFUSED, "correct it") for ref in PLANS["three"].expected}
@@ -239,11 +251,13 @@ def live(case: Case) -> tuple[dict[str, Any], dict[str, Any], Any]:
     """The object before and after the outcome of a case, and the time of it."""
     obj, now = a.raw_source(), a.NOW
     for outcome in case.before:
-        obj = written(obj, summarise(CatalogSource.from_object(obj), outcome, now=now).to_wire())
+        told = summarise(CatalogSource.from_object(obj), outcome, carried_out=version(obj), now=now)
+        obj = written(obj, told.to_wire())
         now += case.wait
     if case.changed:
         obj["metadata"]["generation"] += 1
-    return obj, written(obj, summarise(CatalogSource.from_object(obj), case.now, now=now).to_wire()), now
+    told = summarise(CatalogSource.from_object(obj), case.now, carried_out=version(obj), now=now)
+    return obj, written(obj, told.to_wire()), now
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -265,7 +279,9 @@ def test_row(judge: JudgeFunction, name: str) -> None:
 
 def test_a_long_first_visit_is_announced(judge: JudgeFunction) -> None:
     obj = a.raw_source()
-    told = written(obj, announce(CatalogSource.from_object(obj), now=a.NOW).to_wire())
+    told = written(
+        obj, announce(CatalogSource.from_object(obj), carried_out=version(obj), now=a.NOW).to_wire()
+    )
     check(obj, told, judge, now=a.NOW)
     assert situation(told) == ("Unknown", True, False)
     assert judge(told, "progress").status == "InProgress"
@@ -274,7 +290,7 @@ def test_a_long_first_visit_is_announced(judge: JudgeFunction) -> None:
 def test_an_announcement_after_the_first_visit_changes_nothing() -> None:
     _, obj, now = live(CASES["synced"])
     source = CatalogSource.from_object(obj)
-    assert announce(source, now=now) == source.status
+    assert announce(source, carried_out=SpecVersion.of(source), now=now) == source.status
 
 
 @pytest.mark.parametrize(
@@ -300,17 +316,29 @@ def test_suspended(
 ) -> None:
     _, obj, now = live(CASES[before])
     obj["metadata"]["generation"] += 1
-    after = written(obj, suspended(CatalogSource.from_object(obj), settled=settled, now=now).to_wire())
+    after = written(
+        obj,
+        suspended(
+            CatalogSource.from_object(obj), carried_out=version(obj), settled=settled, now=now
+        ).to_wire(),
+    )
     check(obj, after, judge, now=now, frozen=True)
     assert (situation(after), reason(after)) == (expected, why)
     assert conditions(after)["Ready"]["message"].startswith("suspended")
-    again = suspended(CatalogSource.from_object(after), settled=settled, now=now + GRACE).to_wire()
+    again = suspended(
+        CatalogSource.from_object(after), carried_out=version(after), settled=settled, now=now + GRACE
+    ).to_wire()
     assert again == after["status"]
 
 
 def test_suspended_before_anything_was_said(judge: JudgeFunction) -> None:
     obj = a.raw_source({"suspend": True})
-    after = written(obj, suspended(CatalogSource.from_object(obj), settled=True, now=a.NOW).to_wire())
+    after = written(
+        obj,
+        suspended(
+            CatalogSource.from_object(obj), carried_out=version(obj), settled=True, now=a.NOW
+        ).to_wire(),
+    )
     check(obj, after, judge, now=a.NOW)
     assert (situation(after), reason(after)) == (("False", False, True), "Suspended")
 
@@ -319,7 +347,10 @@ def test_deletion_waits_for_the_portal(judge: JudgeFunction) -> None:
     _, obj, now = live(CASES["removal held"])
     obj["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
     said = "deletion waits for the portal: it is starting"
-    after = written(obj, finalizing(CatalogSource.from_object(obj), message=said, now=now).to_wire())
+    after = written(
+        obj,
+        finalizing(CatalogSource.from_object(obj), carried_out=version(obj), message=said, now=now).to_wire(),
+    )
     check(obj, after, judge, now=now)
     assert (situation(after), reason(after)) == (("False", True, False), "Finalizing")
     assert judge(after).status == "Terminating"

@@ -66,7 +66,9 @@ class Laws:
         for at, path, status, body, shown in self.world.documents:
             emptied = status == 200 and body == EMPTY and shown > 0
             if emptied and at - self.unwanted.get("*", 0.0) > MEMORY:
-                self._broken(f"an empty document was served for {path}, which {shown} are shown of, at {at:.0f}")
+                self._broken(
+                    f"an empty document was served for {path}, which {shown} are shown of, at {at:.0f}"
+                )
         self.world.documents.clear()
 
     def polite(self) -> None:

@@ -113,14 +113,15 @@ Timestamp = Annotated[
 """A point in time, UTC, whole seconds on the wire."""
 
 
-def _format_exactly(moment: datetime) -> str:
+def format_exactly(moment: datetime) -> str:
+    """Return the moment in UTC with the fraction of a second that it has."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 ExactTimestamp = Annotated[
     datetime,
     AfterValidator(_in_utc),
-    PlainSerializer(_format_exactly),
+    PlainSerializer(format_exactly),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A point in time, UTC, with the fraction of a second it came with."""

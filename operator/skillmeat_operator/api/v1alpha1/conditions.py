@@ -6,19 +6,21 @@ believes whichever comes first in the list.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE
-from skillmeat_operator.api.model import ApiModel, Shortened, Timestamp
+from skillmeat_operator.api.model import ApiModel, Shortened, Timestamp, format_exactly, format_timestamp
 from skillmeat_operator.api.v1alpha1.reasons import REASONS, Reason, ReasonDeclaration
 
 __all__ = [
     "CONDITIONS",
     "REASONS",
+    "Carried",
     "Condition",
     "ConditionDeclaration",
     "ConditionStatus",
@@ -63,6 +65,15 @@ class Polarity(StrEnum):
     INFORMATIONAL = "informational"
 
 
+class Carried(StrEnum):
+    """When a condition stands as it was told before, in a visit that found out nothing about it."""
+
+    SAME_SPEC = "same spec"
+    """While the spec is the one that it was told of; of another spec nothing is known yet."""
+    ALWAYS = "always"
+    """Until a decision ends it: it tells of what is stored, and a change of the spec alone ends nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionDeclaration:
     """What a condition is, apart from its value."""
@@ -77,6 +88,8 @@ class ConditionDeclaration:
     """Place in the list of conditions and in tables, lowest first; of several bad ones Ready tells that."""
     help: str
     """What it means, in one sentence."""
+    carried: Carried = Carried.SAME_SPEC
+    """What becomes of it in a visit that does not derive it."""
 
     def is_bad(self, status: ConditionStatus) -> bool:
         """Whether a condition with this value speaks against Ready."""
@@ -116,6 +129,8 @@ _DECLARED: Final = (
         True,
         30,
         "More templates vanished from the source than removalPolicy lets go; they stay until it is decided.",
+        # The guard's verdict lies in the snapshot: only a decision ends it.
+        carried=Carried.ALWAYS,
     ),
     ConditionDeclaration(
         ConditionType.SOURCE_REACHABLE, _GOOD, _SOURCE, False, 40, "The last read of SkillMeat succeeded."
@@ -181,6 +196,11 @@ class Condition(ApiModel):
     """Why the condition has this status, in one word of the reference."""
     message: Annotated[str, Shortened(4096)] = ""
     """The same for people, with what to do about it."""
+
+    @field_serializer("last_transition_time")
+    def _moment(self, moment: datetime) -> str:
+        """Whole seconds; a condition of another writer is given back as it came."""
+        return format_timestamp(moment) if self.type in set(ConditionType) else format_exactly(moment)
 
 
 Conditions = Annotated[

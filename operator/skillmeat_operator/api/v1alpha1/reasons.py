@@ -58,6 +58,7 @@ class Reason(StrEnum):
 
     # Entities.
     ENTITY_INVALID = "EntityInvalid"
+    NOTHING_PUBLISHED = "NothingPublished"
     REMOVAL_HELD = "RemovalHeld"
     SNAPSHOT_UNAVAILABLE = "SnapshotUnavailable"
     UP_TO_DATE = "UpToDate"
@@ -230,6 +231,10 @@ REASONS: Final[Mapping[Reason, ReasonDeclaration]] = MappingProxyType(
         Reason.ENTITY_INVALID: ReasonDeclaration(
             "Backstage would refuse the template, so it is left out or stays as last published.",
             "Correct in SkillMeat, or by a TemplateBundle's overrides, what the message names.",
+        ),
+        Reason.NOTHING_PUBLISHED: ReasonDeclaration(
+            "The source has templates, and none can be published: they are invalid, or others hold the refs.",
+            "Read status.problems: each entry names its own remedy.",
         ),
         Reason.REMOVAL_HELD: ReasonDeclaration(
             "More templates vanished than removalPolicy lets go; they stay published.",

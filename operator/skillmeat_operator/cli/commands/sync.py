@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from skillmeat_operator.api.keys import CATALOG_SOURCE, RECONCILE_REQUESTED_AT, TEMPLATE_BUNDLE
 from skillmeat_operator.api.v1alpha1.durations import format_duration, parse_duration
 from skillmeat_operator.cli.cluster.object_names import Target
-from skillmeat_operator.cli.cluster.resources import Seen, SeenBundle, SeenSource, is_suspended, readiness_of
+from skillmeat_operator.cli.cluster.resources import (
+    Seen,
+    SeenBundle,
+    SeenSource,
+    is_suspended,
+    plain,
+    readiness_of,
+)
 from skillmeat_operator.cli.cluster.session import CLUSTER_OPTIONS, Place, with_cluster
 from skillmeat_operator.cli.command import Command, Option
 from skillmeat_operator.cli.commands.suspension import missing
@@ -34,7 +41,7 @@ COMMAND = Command(
     options=(
         Option(("name",), "The object, as `source/NAME` or `bundle/NAME`.", "NAME"),
         Option(("--wait",), "Wait until the operator has handled the request."),
-        Option(("--timeout",), "How long to wait, for example 90s or 5m.", "DURATION", default="60s"),
+        Option(("--timeout",), "How long to wait, for example 90s or 5m.", "DURATION", default="2m"),
         *CLUSTER_OPTIONS,
     ),
     examples=("sync source/main -n team-a --wait", "sync bundle/payments --wait --timeout 2m"),
@@ -77,6 +84,8 @@ def execute(arguments: argparse.Namespace, context: Context) -> int:
         if target.kind is TEMPLATE_BUNDLE:
             seen = SeenBundle.from_object(await _required(target, cluster, place.namespace))
         context.console.print(outcome_line(target, seen))
+        for line in problem_lines(seen):
+            context.console.print(line)
         return ExitCode.DONE if readiness_of(seen).is_ready else ExitCode.NOT_WELL
 
     return with_cluster(arguments, context, body)
@@ -98,6 +107,16 @@ def outcome_line(target: Target, seen: Seen) -> str:
     elif seen.status.bundle_version is not None:
         line += f"; version {seen.status.bundle_version} published as {seen.status.entity_ref}"
     return f"{line}." if readiness.is_ready or not readiness.message else f"{line}. {readiness.message}"
+
+
+def problem_lines(seen: Seen) -> list[str]:
+    """Return one line for each template of a CatalogSource that is not as it should be."""
+    if not isinstance(seen, SeenSource):
+        return []
+    return [
+        f"  {plain(one.entity_ref or one.bundle_id or '-')}: {plain(one.reason)}: {plain(one.message)}"
+        for one in seen.status.problems
+    ]
 
 
 async def _source_of(target: Target, cluster: Cluster, namespace: str) -> Target:
@@ -143,6 +162,7 @@ async def _handled(
         _check_active(request.source, seen, request.namespace, context)
         now = context.monotonic()
         if now - started >= longest.total_seconds():
+            context.console.progress(f"Known so far: {outcome_line(request.source, seen)}")
             raise CommandError(
                 f"{request.source} has not been synced within {format_duration(longest)}; the request "
                 f"stands, so check that the operator runs and look at `{context.program} status "

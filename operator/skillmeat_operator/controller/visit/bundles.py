@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
-from skillmeat_operator.api.objects import InvalidObject
+from skillmeat_operator.api.objects import InvalidObject, Metadata
 from skillmeat_operator.api.v1alpha1.conditions import ConditionStatus, ConditionType
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle, TemplateBundleStatus
 from skillmeat_operator.controller.queue import Result
@@ -22,9 +22,11 @@ from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.controller.watch.store import RawObject, Store, source_name
 from skillmeat_operator.domain.decide.declarations import Match
+from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.status.bundle import BundleContext, summarise_bundle
 from skillmeat_operator.domain.status.conditions import find
-from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.status.outcome import Outcome, UnreadableBundle
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 from skillmeat_operator.domain.timings import Timings
 
 logger = logging.getLogger(__name__)
@@ -127,12 +129,31 @@ class BundleReconciler:
         await self._write_all(visit.source.namespace, left, context, memo)
         return self._timings.secret_grace + 0.5 if memo.not_found else None
 
-    async def write_waiting(self, namespace: str, source: str, *, suspended: bool = False) -> None:
+    def unreadable(self, raws: Sequence[RawObject]) -> tuple[UnreadableBundle, ...]:
+        """Those whose spec cannot be read."""
+        found = []
+        for raw in raws:
+            try:
+                self._store.bundles.parsed(raw["metadata"]["uid"])
+            except InvalidObject as error:
+                found.append(UnreadableBundle(name=raw["metadata"]["name"], problem=str(error)))
+        return tuple(found)
+
+    async def write_waiting(
+        self, namespace: str, source: str, content: Content | None, *, suspended: bool = False
+    ) -> None:
         """Tell the TemplateBundles of a source that is suspended, or cannot be read, that they wait for it.
+
+        Args:
+            namespace: of the source.
+            source: its name.
+            content: of its snapshot, if there is one.
+            suspended: whether it is suspended.
 
         Raises:
             ExceptionGroup: as :meth:`write`.
         """
+        hashes = {one.declaration_hash for one in content.records} if content is not None else set()
         context = BundleContext(
             outcome=None,
             source_exists=True,
@@ -140,6 +161,8 @@ class BundleReconciler:
             grace=self._grace,
             now=self._now(),
             source_suspended=suspended,
+            serving=content is not None,
+            settled=frozenset(one for one in hashes if one is not None),
         )
         raws = self._store.bundles_of(namespace, source)
         await self._write_all(namespace, raws, lambda _: context, _Memo())
@@ -225,8 +248,10 @@ class BundleReconciler:
                 memo.written[uid] = raw
 
     async def _derive(self, raw: RawObject, context: BundleContext) -> None:
+        told = SpecVersion.of(Metadata.from_object(raw))
+
         def derive(bundle: TemplateBundle) -> TemplateBundleStatus:
-            return summarise_bundle(bundle, replace(context, now=self._now()))
+            return summarise_bundle(bundle, replace(context, now=self._now()), carried_out=told)
 
         try:
             await self._writer.bundle(raw, derive)

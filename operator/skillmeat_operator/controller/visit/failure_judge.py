@@ -9,6 +9,7 @@ from datetime import datetime
 from skillmeat_operator.api.v1alpha1.conditions import ConditionStatus, ConditionType
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.failure import Failure, FailureKind, Side
+from skillmeat_operator.domain.status.ages import age
 from skillmeat_operator.domain.status.conditions import find
 from skillmeat_operator.domain.status.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
@@ -118,7 +119,7 @@ class FailureJudge:
             or (told.reason, told.observed_generation) != (failure.reason, visit.source.generation)
         ):
             return 0.0
-        return max(0.0, (self._now() - told.last_transition_time).total_seconds())
+        return age(told.last_transition_time, now=self._now()).total_seconds()
 
     def _refused_twice(self, visit: Visit, failure: Failure, secrets: str, began: float) -> bool:
         history = self._histories.setdefault(visit.uid, _History())

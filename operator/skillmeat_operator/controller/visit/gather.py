@@ -57,6 +57,8 @@ class Observation:
 
     source: SourceObserved
     portal: PortalObserved
+    asked: float = 0.0
+    """When the newest pending request was first seen (monotonic seconds); 0 without one."""
 
     @property
     def pending(self) -> bool:
@@ -97,7 +99,9 @@ class Gatherer:
             KubernetesError: the API server does not answer for a Secret.
         """
         asked = self._asked_at(visit)
-        return Observation(source=await self._source(visit, asked), portal=await self._portal(visit, asked))
+        return Observation(
+            source=await self._source(visit, asked), portal=await self._portal(visit, asked), asked=asked
+        )
 
     async def _source(self, visit: Visit, asked: float) -> SourceObserved:
         uid, lists, pages = visit.uid, self._remotes.lists, self._remotes.pages

@@ -12,6 +12,7 @@ from skillmeat_operator.api.v1alpha1.conditions import ConditionStatus
 from skillmeat_operator.controller.queue import Result
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.failure import FailureKind, Side
+from skillmeat_operator.domain.status.ages import NO_TIME, left
 from skillmeat_operator.domain.status.conditions import find
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.timings import Timings
@@ -67,8 +68,8 @@ class Planner:
     def _end_of_grace(self, visit: Visit, which: Side) -> list[float]:
         """Ready becomes False when the grace is over, also if nothing else happens at that moment."""
         condition = find(visit.source.status.conditions, which.condition)
-        grace = visit.source.spec.outage_grace_period.total_seconds()
+        grace = visit.source.spec.outage_grace_period
         if condition is None or condition.status is not ConditionStatus.FALSE:
-            return [grace + 1.0]
-        left = grace - max(0.0, (self._now() - condition.last_transition_time).total_seconds())
-        return [left + 1.0] if left > 0 else []
+            return [grace.total_seconds() + 1.0]
+        remaining = left(grace, condition.last_transition_time, now=self._now())
+        return [remaining.total_seconds() + 1.0] if remaining > NO_TIME else []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from skillmeat_operator.api.v1alpha1.conditions import ConditionType
+from skillmeat_operator.api.v1alpha1.policies import Ingestion
 from skillmeat_operator.controller.publication.publications import Publications
 from skillmeat_operator.controller.publication.published import spec_hash
 from skillmeat_operator.controller.queue import Result
@@ -15,7 +16,7 @@ from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.controller.watch.store import RawObject
 from skillmeat_operator.domain.status.conditions import find
-from skillmeat_operator.domain.status.source import suspended
+from skillmeat_operator.domain.status.unsynced import suspended
 
 
 class RestingVisits:
@@ -41,7 +42,9 @@ class RestingVisits:
         metadata = raw["metadata"]
         self._remotes.forget(metadata["uid"])
         try:
-            await self._bundles.write_waiting(metadata.get("namespace", ""), metadata["name"])
+            await self._publications.stored(metadata["uid"], not_before=0.0)
+            content = await self._publications.content(metadata["uid"])
+            await self._bundles.write_waiting(metadata.get("namespace", ""), metadata["name"], content)
         finally:
             await self._writer.invalid(raw, message)
         return Result.done()
@@ -53,12 +56,19 @@ class RestingVisits:
         published = await self._publications.stored(visit.uid, not_before=0.0)
         ready = find(source.status.conditions, ConditionType.READY)
         before = ready is not None and ready.observed_generation == source.generation
-        settled = published.head.spec_hash == spec_hash(source.spec) if published is not None else before
+        external = source.spec.backstage.ingestion is Ingestion.EXTERNAL
+        settled = external and before
+        if published is not None:
+            settled = published.head.spec_hash == spec_hash(source.spec)
+        content = await self._publications.content(visit.uid)
         try:
             self._bundles.forget(visit.uid)
-            await self._bundles.write_waiting(source.namespace, source.name, suspended=True)
+            await self._bundles.write_waiting(source.namespace, source.name, content, suspended=True)
         finally:
             await self._writer.source(
-                visit.raw, lambda fresh: suspended(fresh, settled=settled, now=self._now())
+                visit.raw,
+                lambda fresh: suspended(
+                    fresh, settled=settled, carried_out=visit.spec_version, now=self._now()
+                ),
             )
         return Result.done()

@@ -39,7 +39,8 @@ from skillmeat_operator.domain.decide.filters import filter_unsupported, needs_b
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.failure import FailedError, Failure, Side
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.status.source import announce, summarise
+from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.unsynced import announce
 from skillmeat_operator.domain.timings import Timings
 
 logger = logging.getLogger(__name__)
@@ -162,7 +163,12 @@ class SourceReconciler:
         if where.failure is not None:
             # A setting has to change before anything may be read.
             self._remotes.forget(visit.uid)
-            acted = _Acted(Outcome(requests=visit.pending_requests(), configuration=where.failure))
+            outcome = Outcome(
+                requests=visit.pending_requests(),
+                configuration=where.failure,
+                unreadable=self._bundles.unreadable(raws),
+            )
+            acted = _Acted(outcome)
         else:
             observation = await self._gatherer.observe(visit)
             try:
@@ -185,11 +191,13 @@ class SourceReconciler:
                 bundles_after = await self._bundles.write(visit, raws, outcome, serial=serial)
             finally:
                 try:
+                    told = visit.spec_version
                     await self._writer.source(
-                        visit.raw, lambda source: summarise(source, outcome, now=self._now())
+                        visit.raw,
+                        lambda source: summarise(source, outcome, carried_out=told, now=self._now()),
                     )
                 finally:
-                    if not outcome.converging:
+                    if not outcome.waiting:
                         await self._publications.tidy(visit.uid)
         if acted.retry:
             return Result.failure(first=self._timings.backoff_first, longest=self._timings.backoff_longest)
@@ -197,7 +205,7 @@ class SourceReconciler:
 
     def _settles_soon(self, visit: Visit, observation: Observation | None, outcome: Outcome) -> float | None:
         """Seconds within which more is likely to be known, so that nothing is said yet; None: say it now."""
-        if outcome.converging and self._keeper.settles_soon(visit.uid):
+        if outcome.waiting and self._keeper.settles_soon(visit.uid):
             return self._timings.quiet_visit
         first = not visit.source.status.conditions
         if (
@@ -235,7 +243,9 @@ class SourceReconciler:
             staleness_known=around is not None and around.staleness is not None,
             seen=CatalogSeen(url=portal.connection.url if portal.connection else None, target=target),
         )
-        base = self._filter_support(visit, observation, base)
+        base = replace(
+            self._filter_support(visit, observation, base), unreadable=self._bundles.unreadable(raws)
+        )
         if portal.view is None:
             self._keeper.failed(visit.uid)
         owner = Owner(cluster_uid=self._identity.cluster_uid, uid=source.uid, target=target)
@@ -250,14 +260,23 @@ class SourceReconciler:
             except ForbiddenError as error:
                 logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
                 return _Acted(replace(base, published=False), retry=True)
+        serving = self._external.has_verified(visit) if is_external else published is not None
+        base = replace(base, serving=serving)
         decision, portal = await self._decide(visit, observation, owner, raws, published)
         if portal.outcome is not None and portal.outcome.failure is not None:
             base = replace(base, catalog=portal.outcome)
         if decision is None:
             return _Acted(base)
+        acted: _Acted | None
         if is_external:
-            return self._verify_external(visit, decision, portal, base)
-        return await self._act(visit, decision, portal, base, owner=owner, target=target or "")
+            acted = self._verify_external(visit, decision, portal, base)
+            waits = self._external.keeps_waiting(visit.uid, observation.asked)
+        else:
+            acted = await self._act(visit, decision, portal, base, owner=owner, target=target or "")
+            waits = self._keeper.keeps_waiting(visit.uid, observation.asked)
+        if acted is None:
+            return None
+        return replace(acted, outcome=replace(acted.outcome, requests_overdue=not waits))
 
     async def _decide(
         self,
@@ -316,6 +335,7 @@ class SourceReconciler:
                     # Nothing of it is believed: the next visit looks at what is stored and decides anew.
                     logger.warning("the snapshot of %s was not stored: %s", _name(visit.raw), error)
                     return _Acted(replace(base, published=False), retry=True)
+        base = replace(base, serving=self._publications.current(visit.uid) is not None)
         if portal.view is None or portal.connection is None:
             return _Acted(base)
         connection = portal.connection
@@ -332,6 +352,7 @@ class SourceReconciler:
             base,
             state=verified.state,
             converging=verified.converging,
+            unread=verified.unread,
             diagnosis=verified.diagnosis,
             moved=verified.moved,
             seen=seen,
@@ -372,7 +393,10 @@ class SourceReconciler:
         if not visit.source.status.conditions:
             if waited < self._timings.quiet_visit:
                 return Result.done(after=self._timings.quiet_visit - waited)
-            await self._writer.source(visit.raw, lambda source: announce(source, now=self._now()))
+            told = visit.spec_version
+            await self._writer.source(
+                visit.raw, lambda source: announce(source, carried_out=told, now=self._now())
+            )
         return Result.done(after=visit.interval)
 
     def _filter_support(self, visit: Visit, observation: Observation, base: Outcome) -> Outcome:

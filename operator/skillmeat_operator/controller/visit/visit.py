@@ -8,6 +8,7 @@ from skillmeat_operator.api.keys import FLUX_REQUESTED_AT, RECONCILE_REQUESTED_A
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.status.source_facts import printable_token
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 
 
 class SupersededError(Exception):
@@ -32,6 +33,11 @@ class Visit:
     def uid(self) -> str:
         """UID of the CatalogSource."""
         return self.source.uid
+
+    @property
+    def spec_version(self) -> SpecVersion:
+        """The spec that this visit carries out: statuses are derived for it alone."""
+        return SpecVersion.of(self.source)
 
     def ensure_current(self) -> None:
         """To be called before each outgoing write.

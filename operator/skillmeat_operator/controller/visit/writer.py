@@ -25,6 +25,7 @@ from skillmeat_operator.controller.visit.visit import SupersededError
 from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.status.conditions import find
 from skillmeat_operator.domain.status.invalid import invalid_status
+from skillmeat_operator.domain.status.spec_version import OtherGenerationError, SpecVersion
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,8 @@ class ObjectWriter:
         """Write the status of an object whose spec cannot be read."""
         bundle = raw.get("kind") == TEMPLATE_BUNDLE.kind
         names = TEMPLATE_BUNDLE if bundle else CATALOG_SOURCE
-        derive = partial(invalid_status, message=message, now=self._now())
+        told = SpecVersion.of(Metadata.from_object(raw))
+        derive = partial(invalid_status, message=message, carried_out=told, now=self._now())
         await self._write(names, raw, derive(raw), derive)
 
     async def event(self, raw: RawObject, event_type: EventType, reason: str, message: str) -> bool:
@@ -134,7 +136,7 @@ class ObjectWriter:
         ref = ObjectRef.of(names, Metadata.from_object(current))
         try:
             stored = await self._statuses.write(ref, desired, current=current, derive=derive)
-        except ObjectSupersededError as error:
+        except (ObjectSupersededError, OtherGenerationError) as error:
             raise SupersededError(str(error)) from None
         except NotFoundError as error:
             raise SupersededError(str(error)) from None

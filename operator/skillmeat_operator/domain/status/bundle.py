@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
 from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle, TemplateBundleStatus
 from skillmeat_operator.domain.decide.candidates import Candidate, Fate
-from skillmeat_operator.domain.decide.declarations import Declaration, Match, declaration_hash
+from skillmeat_operator.domain.decide.declarations import Declaration, Match
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.snapshot.model import HeldReason, Record
+from skillmeat_operator.domain.status.ages import age
+from skillmeat_operator.domain.status.bundle_derivation import BundleContext, BundleDerivation
 from skillmeat_operator.domain.status.bundle_facts import published_facts
-from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
-from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, find, ready_for
 from skillmeat_operator.domain.status.problems import explanation, refusal_message
-from skillmeat_operator.domain.status.source import SUSPENDED_MESSAGE, freeze
+from skillmeat_operator.domain.status.spec_version import SpecVersion
+from skillmeat_operator.domain.status.unsynced import freeze
 from skillmeat_operator.domain.template.grammar import printable
 
-
-@dataclass(frozen=True, slots=True)
-class BundleContext:
-    """What a TemplateBundle's status is derived from, besides itself."""
-
-    outcome: Outcome | None
-    """Of its CatalogSource's visit; None where that has not been visited, is suspended or does not exist."""
-    source_exists: bool
-    read_again: bool
-    """Whether a second complete read since the bundle was first not found did not have it either."""
-    grace: timedelta
-    """How long a missing bundle or CatalogSource is awaited before it counts as Stalled."""
-    now: datetime
-    source_suspended: bool = False
+__all__ = ["BundleContext", "summarise_bundle"]
 
 
-class _Derivation:
+class _Derivation(BundleDerivation):
     """Derives one status; each method is one row of the table (design, section 4)."""
-
-    def __init__(self, bundle: TemplateBundle, context: BundleContext) -> None:
-        self.bundle = bundle
-        self.context = context
-        self.outcome = context.outcome
-        self.plan: Plan | None = context.outcome.plan if context.outcome is not None else None
-        self.conditions = ConditionSet(
-            bundle.status.conditions, generation=bundle.generation, now=context.now
-        )
-        self.declaration = self._declaration()
-        key = self.declaration.key if self.declaration is not None else None
-        self.record: Record | None = (
-            self.plan.by_key.get(key) if self.plan is not None and key is not None else None
-        )
-        self.candidate: Candidate | None = (
-            self.plan.prepared.by_key.get(key) if self.plan is not None and key is not None else None
-        )
 
     def status(self) -> TemplateBundleStatus:
         self._decide()
@@ -69,29 +38,28 @@ class _Derivation:
             "observed_generation": self.bundle.generation,
             "conditions": self.conditions.result(),
         }
-        if self.plan is not None and self.declaration is not None and not self._waits_for_counts():
+        if self.plan is not None and self.declaration is not None and not self.waits_for_counts():
             duplicate = self.declaration.match is Match.DUPLICATE
             update |= published_facts(
                 self.bundle,
                 record=None if duplicate else self.record,
                 candidate=self.candidate,
                 state=self.outcome.state if self.outcome is not None else None,
-                stale_pending=self._pending_stale(),
+                stale_pending=self.pending_stale(),
             )
         return previous.model_copy(update=update)
 
     def _decide(self) -> None:
+        """The bundle's own rows come before its source's."""
         bundle, plan, declaration = self.bundle, self.plan, self.declaration
         if bundle.spec.suspend:
-            freeze(self.conditions, settled=self._settled())
+            freeze(self.conditions, settled=self.settled())
+            return
+        if (problem := self.unreadable_range()) is not None:
+            self._invalid(problem)
             return
         if not self.context.source_exists:
-            self._awaited(
-                Reason.SOURCE_NOT_FOUND,
-                f"there is no CatalogSource {bundle.spec.source_ref.name} in this namespace: "
-                "create it or correct spec.sourceRef.name",
-                confirmed=True,
-            )
+            self._without_source()
             return
         if self.context.source_suspended:
             self._source_suspended()
@@ -100,38 +68,89 @@ class _Derivation:
             self._source_not_ready()
             return
         if self.candidate is not None:
-            self._stale(self.candidate)
+            self.stale(self.candidate)
+        else:
+            self.unknown(ConditionType.STALE)
         match declaration.match:
             case Match.INVALID:
-                self._resolved()
-                message = f"spec.version cannot be read as a range: {declaration.problem}"
-                self.conditions.set(ConditionType.VERSION_ACCEPTED, FALSE, Reason.INVALID_SPEC, message)
-                self._fail(Reason.INVALID_SPEC, message, stalled=True)
+                self._invalid(declaration.problem or "")
             case Match.AMBIGUOUS:
-                ids = ", ".join(printable(one) for one in declaration.candidates[:5])
-                message = (
-                    f"{len(declaration.candidates)} bundles have this name: "
-                    f"name one by spec.bundleRef.id ({ids})"
-                )
-                self.conditions.set(ConditionType.RESOLVED, FALSE, Reason.AMBIGUOUS_BUNDLE, message)
-                self._fail(Reason.AMBIGUOUS_BUNDLE, message, stalled=True)
+                self._ambiguous(declaration)
             case Match.DUPLICATE:
-                self._resolved()
-                message = (
-                    f"TemplateBundle {declaration.elder} is older and declares the same bundle: "
-                    "delete one of the two"
-                )
-                self._fail(Reason.DUPLICATE_DECLARATION, message, stalled=True)
+                self._duplicate(declaration)
             case Match.NOT_FOUND:
                 self._not_found()
             case Match.FOUND:
                 self._found(plan, declaration)
 
+    def _invalid(self, problem: str) -> None:
+        message = f"spec.version cannot be read as a range: {problem}"
+        if self.declaration is not None and self.declaration.key is not None:
+            self.resolved()
+        self.conditions.set(ConditionType.VERSION_ACCEPTED, FALSE, Reason.INVALID_SPEC, message)
+        self._synced_beside(Reason.INVALID_SPEC, message)
+        self.fail(Reason.INVALID_SPEC, message, stalled=True)
+
+    def _ambiguous(self, declaration: Declaration) -> None:
+        """What was decided before stands for each match, and nothing new is published of any."""
+        ids = ", ".join(printable(one) for one in declaration.candidates[:5])
+        message = (
+            f"{len(declaration.candidates)} bundles have this name, what was published of them stays as it "
+            f"is, and nothing new of them is published: name one by spec.bundleRef.id ({ids})"
+        )
+        self.conditions.set(ConditionType.RESOLVED, FALSE, Reason.AMBIGUOUS_BUNDLE, message)
+        self.unknown(ConditionType.VERSION_ACCEPTED)
+        self._synced_beside(Reason.AMBIGUOUS_BUNDLE, message)
+        self.fail(Reason.AMBIGUOUS_BUNDLE, message, stalled=True)
+
+    def _duplicate(self, declaration: Declaration) -> None:
+        message = (
+            f"TemplateBundle {declaration.elder} is older and declares the same bundle: delete one of the two"
+        )
+        self.resolved()
+        self.unknown(ConditionType.VERSION_ACCEPTED)
+        self.conditions.set(
+            ConditionType.CATALOG_SYNCED, FALSE, Reason.DUPLICATE_DECLARATION, "nothing is published of this"
+        )
+        self.fail(Reason.DUPLICATE_DECLARATION, message, stalled=True)
+
+    def _without_source(self) -> None:
+        for kind in (ConditionType.VERSION_ACCEPTED, ConditionType.CATALOG_SYNCED, ConditionType.STALE):
+            self.unknown(kind)
+        self._awaited(
+            Reason.SOURCE_NOT_FOUND,
+            f"there is no CatalogSource {self.bundle.spec.source_ref.name} in this namespace: "
+            "create it or correct spec.sourceRef.name",
+            confirmed=True,
+        )
+
+    def _synced_beside(self, reason: Reason, message: str) -> None:
+        """CatalogSynced where Ready fails for a reason of the bundle's own: what stays published of it is
+        looked at all the same.
+        """
+        outcome, kind = self.outcome, ConditionType.CATALOG_SYNCED
+        state = outcome.state if outcome is not None else None
+        if self.record is None:
+            self.conditions.set(kind, FALSE, reason, message)
+        elif outcome is None or state is None or not outcome.published:
+            # Carried over: the catalog was not read.
+            return
+        elif self.record.ref in state.matching:
+            self.conditions.set(kind, TRUE, Reason.SUCCEEDED, "the catalog shows what stays published")
+        elif self.record.ref not in outcome.converging:
+            found = explanation(outcome, self.record.ref)
+            self.conditions.set(
+                kind,
+                FALSE,
+                found.reason if found is not None else Reason.NOT_YET_PROCESSED,
+                found.message if found is not None else "what stays published is not in the catalog",
+            )
+
     def _found(self, plan: Plan, declaration: Declaration) -> None:
         if declaration.key not in plan.prepared.observed_keys or self.candidate is None:
             self._not_found()
             return
-        self._resolved()
+        self.resolved()
         candidate = self.candidate
         if declaration.range is None:
             self.conditions.set(
@@ -153,25 +172,27 @@ class _Derivation:
             )
         refusal = plan.refusals.get(candidate.key)
         if candidate.fate is Fate.UNSELECTED:
+            kept = "; what was published stays while its removal is held" if self.record is not None else ""
             message = (
                 "the bundle is in the source, but spec.filters of the CatalogSource leaves it out: "
-                "widen the filters or delete this object"
+                f"widen the filters or delete this object{kept}"
             )
-            self._fail(Reason.BUNDLE_NOT_FOUND, message, stalled=True)
+            self._synced_beside(Reason.BUNDLE_NOT_FOUND, message)
+            self.fail(Reason.BUNDLE_NOT_FOUND, message, stalled=True)
         elif candidate.fate is Fate.UNPUBLISHED:
             self._held_back()
         elif refusal is not None:
             reason = Reason.CONFLICT if refusal.holder is not None else Reason.ENTITY_INVALID
             message = refusal_message(refusal)
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, reason, message)
-            self._fail(reason, message, stalled=True)
+            self.fail(reason, message, stalled=True)
         elif candidate.fate is Fate.OUTSIDE_RANGE and self.record is None:
             message = (
                 f"the source has {_version(candidate)}, which is outside the range, and no accepted version "
                 "was published before: widen spec.version, or wait for an accepted version"
             )
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.OUTSIDE_RANGE, message)
-            self._fail(Reason.OUTSIDE_RANGE, message, stalled=True)
+            self.fail(Reason.OUTSIDE_RANGE, message, stalled=True)
         elif self.record is not None:
             self._verified(self.record)
         else:
@@ -186,11 +207,11 @@ class _Derivation:
         if former is not None and state.still_shows(former):
             message = "taken out of the document; the catalog removes it within a minute"
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
-            self._fail(Reason.PROGRESSING, message, stalled=False)
+            self.fail(Reason.PROGRESSING, message, stalled=False)
             return
         message = "spec.publish is false and the template is not in the catalog"
         self.conditions.set(ConditionType.CATALOG_SYNCED, TRUE, Reason.HELD_BACK, message)
-        self._ready(Reason.HELD_BACK, message)
+        self.ready(Reason.HELD_BACK, message)
 
     def _verified(self, record: Record) -> None:
         outcome = self.outcome
@@ -206,14 +227,14 @@ class _Derivation:
             self._shown(record)
         elif document is not None:
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
-            self._fail(document.reason, document.message, stalled=True)
-        elif outcome.converging:
+            self.fail(document.reason, document.message, stalled=True)
+        elif record.ref in outcome.converging:
             if ready_for(self.bundle.status.conditions, self.bundle.generation):
                 self.conditions.at_rest()
                 return
             message = "published; the catalog is catching up"
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
-            self._fail(Reason.PROGRESSING, message, stalled=False)
+            self.fail(Reason.PROGRESSING, message, stalled=False)
         else:
             finding = explanation(outcome, record.ref)
             reason = finding.reason if finding is not None else Reason.NOT_YET_PROCESSED
@@ -221,17 +242,17 @@ class _Derivation:
                 finding.message if finding is not None else "published, but the portal does not show it yet"
             )
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, reason, message)
-            self._fail(reason, message, stalled=finding is not None)
+            self.fail(reason, message, stalled=finding is not None)
 
     def _shown(self, record: Record) -> None:
         if record.held is HeldReason.OUTSIDE_RANGE and self.candidate is not None:
-            self._ready(
+            self.ready(
                 Reason.OUTSIDE_RANGE,
                 f"the source has {_version(self.candidate)}, which is outside the range; "
                 f"{_text(record.bundle_version)} stays published",
             )
         else:
-            self._ready(Reason.SUCCEEDED, "published and verified in the catalog")
+            self.ready(Reason.SUCCEEDED, "published and verified in the catalog")
 
     def _not_found(self) -> None:
         if self.record is not None:
@@ -244,6 +265,8 @@ class _Derivation:
                 "the source has no such bundle with an enabled template: "
                 "correct spec.bundleRef, or enable it in SkillMeat"
             )
+        self.unknown(ConditionType.VERSION_ACCEPTED)
+        self._synced_beside(Reason.BUNDLE_NOT_FOUND, message)
         self._awaited(Reason.BUNDLE_NOT_FOUND, message, confirmed=self.context.read_again)
 
     def _awaited(self, reason: Reason, message: str, *, confirmed: bool) -> None:
@@ -257,24 +280,26 @@ class _Derivation:
             and before.reason == reason
             and before.observed_generation == self.bundle.generation
         )
-        late = self.context.now - since >= self.context.grace
-        self._fail(reason, message, stalled=already or (late and confirmed))
+        late = age(since, now=self.context.now) >= self.context.grace
+        self.fail(reason, message, stalled=already or (late and confirmed))
 
     def _source_not_ready(self) -> None:
-        """The decision needs a read that has not happened: Ready keeps its value of this generation."""
+        """The decision needs a read that has not happened: Ready keeps its value of this generation, True
+        only where the operator stands behind what was published.
+        """
         ready = find(self.bundle.status.conditions, ConditionType.READY)
         known = ready is not None and ready.observed_generation == self.bundle.generation
         name = self.bundle.spec.source_ref.name
         if ready is not None and ready.reason == Reason.SOURCE_NOT_FOUND:
             known = False
             self._found_again()
-        if ready is not None and known and ready.status is TRUE:
+        if ready is not None and known and ready.status is TRUE and self.context.stands:
             self.conditions.at_rest()
             return
         if ready is not None and known and ready.status is FALSE and ready.reason != Reason.SOURCE_NOT_READY:
             self.conditions.working(ready.reason, ready.message)
             return
-        self._fail(
+        self.fail(
             Reason.SOURCE_NOT_READY,
             f"CatalogSource {name} has not been read or verified since this was changed: see its conditions",
             stalled=False,
@@ -287,15 +312,17 @@ class _Derivation:
             ready is not None
             and ready.observed_generation == self.bundle.generation
             and ready.status is not UNKNOWN
+            and (ready.status is FALSE or self.context.stands)
             and ready.reason != Reason.SOURCE_NOT_FOUND
         ):
+            # Carried over as it is, with what stands beside it.
             return
         self._found_again()
         message = (
             f"CatalogSource {self.bundle.spec.source_ref.name} is suspended: nothing is decided about this "
             "until its spec.suspend is false; what was published stays"
         )
-        self._fail(Reason.SOURCE_NOT_READY, message, stalled=True)
+        self.fail(Reason.SOURCE_NOT_READY, message, stalled=True)
 
     def _found_again(self) -> None:
         """The CatalogSource that was missing has come meanwhile."""
@@ -303,71 +330,21 @@ class _Derivation:
         if resolved is not None and resolved.reason == Reason.SOURCE_NOT_FOUND:
             self.conditions.set(ConditionType.RESOLVED, UNKNOWN, Reason.PROGRESSING, "not decided yet")
 
-    def _settled(self) -> bool:
-        """Whether the spec of a suspended bundle, ``suspend`` aside, is the one that was settled last."""
-        if self.record is not None and self.record.declaration_hash == declaration_hash(self.bundle):
-            return True
-        ready = find(self.bundle.status.conditions, ConditionType.READY)
-        if ready is None or ready.reason == Reason.SUSPENDED:
-            return False
-        if not self.bundle.spec.publish and ready.reason == Reason.HELD_BACK:
-            # What is not published has no record; nothing else in its spec has a say.
-            return True
-        # This generation was found suspended before: it stays as it was written then.
-        return ready.observed_generation == self.bundle.generation and ready.message == SUSPENDED_MESSAGE
 
-    def _resolved(self) -> None:
-        self.conditions.set(ConditionType.RESOLVED, TRUE, Reason.SUCCEEDED, "found in its source")
+def summarise_bundle(
+    bundle: TemplateBundle, context: BundleContext, *, carried_out: SpecVersion
+) -> TemplateBundleStatus:
+    """The status of a TemplateBundle after its CatalogSource was visited, or found missing.
 
-    def _pending_stale(self) -> bool:
-        """Whether what was told of this generation stands until the staleness pages are read."""
-        told = self.conditions.previous(ConditionType.STALE)
-        pending = self.outcome is not None and self.outcome.staleness_pending
-        return pending and told is not None and self.conditions.is_of_now(told)
+    Args:
+        bundle: the object with its previous status.
+        context: what was found out.
+        carried_out: the object and spec that it was found out for.
 
-    def _stale(self, candidate: Candidate) -> None:
-        if candidate.stale is None and self._pending_stale():
-            # Carried over: the staleness pages come after the list.
-            return
-        if candidate.stale is None:
-            self.conditions.set(
-                ConditionType.STALE,
-                UNKNOWN,
-                Reason.STALENESS_UNKNOWN,
-                "SkillMeat does not tell how new the bundle is",
-            )
-        elif candidate.stale:
-            self.conditions.set(
-                ConditionType.STALE, TRUE, Reason.UPSTREAM_NEWER, "SkillMeat serves it older than its bundle"
-            )
-        else:
-            self.conditions.set(ConditionType.STALE, FALSE, Reason.UP_TO_DATE, "served as new as its bundle")
-
-    def _ready(self, reason: Reason, message: str) -> None:
-        self.conditions.at_rest()
-        self.conditions.set(ConditionType.READY, TRUE, reason, message)
-
-    def _fail(self, reason: Reason, message: str, *, stalled: bool) -> None:
-        self.conditions.set(ConditionType.READY, FALSE, reason, message)
-        if stalled:
-            self.conditions.stuck(reason, message)
-        else:
-            self.conditions.working(reason, message)
-
-    def _declaration(self) -> Declaration | None:
-        """What was decided about this very spec."""
-        if self.plan is None:
-            return None
-        found = self.plan.prepared.declarations.by_uid.get(self.bundle.uid)
-        return found if found is not None and found.bundle.generation == self.bundle.generation else None
-
-    def _waits_for_counts(self) -> bool:
-        """Facts of the catalog are written when it has caught up, like the counts of the source."""
-        return self.outcome is None or self.outcome.state is None or self.outcome.converging
-
-
-def summarise_bundle(bundle: TemplateBundle, context: BundleContext) -> TemplateBundleStatus:
-    """The status of a TemplateBundle after its CatalogSource was visited, or found missing."""
+    Raises:
+        OtherGenerationError: the object is not that one, or another generation of it was decided about.
+    """
+    carried_out.require(bundle)
     return _Derivation(bundle, context).status()
 
 

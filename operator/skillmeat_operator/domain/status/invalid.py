@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from skillmeat_operator.api.objects import Metadata, read_status
-from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
-from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
+from pydantic import ValidationError
+
+from skillmeat_operator.api.keys import TEMPLATE_BUNDLE
+from skillmeat_operator.api.objects import Metadata
+from skillmeat_operator.api.v1alpha1.conditions import Condition, ConditionType, Reason
 from skillmeat_operator.domain.status.conditions import FALSE, ConditionSet
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 
 
-def invalid_status(obj: Mapping[str, Any], message: str, *, now: datetime) -> dict[str, Any]:
-    """The whole status of such an object of either kind: Stalled, with a sentence that says what is wrong."""
-    previous = read_status(CatalogSourceStatus, obj)
-    generation = Metadata.from_object(obj).generation
-    conditions = ConditionSet(previous.conditions, generation=generation, now=now)
-    said = f"the spec cannot be read, correct it: {message}"
+def invalid_status(
+    obj: Mapping[str, Any], message: str, *, carried_out: SpecVersion, now: datetime
+) -> dict[str, Any]:
+    """The whole status of such an object of either kind: Stalled, with a sentence that says what is wrong,
+    and that what it governs is frozen.
+
+    Args:
+        obj: the object as stored.
+        message: what is wrong with its spec, without a value of it.
+        carried_out: the object and spec that this was found out about.
+        now: the present, in UTC.
+
+    Raises:
+        OtherGenerationError: the object is not that one.
+    """
+    metadata = Metadata.from_object(obj)
+    carried_out.require(metadata)
+    status = dict(obj.get("status") or {})
+    conditions = ConditionSet(_read(status.get("conditions")), generation=metadata.generation, now=now)
+    stays = "its bundle" if obj.get("kind") == TEMPLATE_BUNDLE.kind else "it"
+    said = (
+        f"the spec cannot be read, correct it or upgrade the operator: {message}; what was published of "
+        f"{stays} stays as it is"
+    )
     conditions.set(ConditionType.READY, FALSE, Reason.INVALID_SPEC, said)
     conditions.stuck(Reason.INVALID_SPEC, said)
-    status = dict(obj.get("status") or {})
-    status["observedGeneration"] = generation
+    status["observedGeneration"] = metadata.generation
     status["conditions"] = [condition.to_wire() for condition in conditions.result()]
     return status
+
+
+def _read(stored: Any) -> Sequence[Condition]:
+    """The conditions that can be read, each for itself: a newer version may have written the others."""
+    found = []
+    for one in stored if isinstance(stored, list) else ():
+        try:
+            found.append(Condition.model_validate(one))
+        except ValidationError:
+            continue
+    return found

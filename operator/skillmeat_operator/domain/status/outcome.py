@@ -22,6 +22,15 @@ class SideOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableBundle:
+    """A TemplateBundle that a newer version wrote, or that was stored before a rule existed."""
+
+    name: str
+    problem: str
+    """What is wrong with its spec, in one sentence without a value of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything a visit found out. What it did not get to is None."""
 
@@ -32,13 +41,22 @@ class Outcome:
     plan: Plan | None = None
     state: CatalogState | None = None
     """What the catalog shows of the plan."""
-    converging: bool = False
-    """Hashes still differ, and the deadline without progress has not passed."""
+    converging: frozenset[str] = frozenset()
+    """Missing refs whose deadline has not passed and that nothing is known against
+    (:func:`~skillmeat_operator.domain.verify.convergence.still_converging`)."""
+    unread: bool = False
+    """The catalog was changed after it was read: what became of that is known with the next reading."""
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     moved: Finding | None = None
     """The portal still has the location of an earlier public URL."""
     published: bool = True
     """Whether the plan is what is served: False while it could not be stored."""
+    serving: bool = False
+    """Whether this operator stands behind the last good state: it serves a document of this CatalogSource
+    (from a snapshot of its own). Under ingestion External, where it serves none: whether it has verified this
+    generation itself since it started."""
+    unreadable: tuple[UnreadableBundle, ...] = ()
+    """TemplateBundles of this source whose spec cannot be read: what they govern is frozen."""
     server: ServerInfo | None = None
     staleness_known: bool = False
     staleness_pending: bool = False
@@ -47,7 +65,24 @@ class Outcome:
     requests: tuple[str | None, str | None] = (None, None)
     """Tokens of the requested reconciles that this visit answers: ours and Flux's."""
 
+    requests_overdue: bool = False
+    """Whoever asked has waited for the deadline
+    (:meth:`~skillmeat_operator.domain.verify.convergence.Convergence.keeps_waiting`)."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a reading within the deadline may still show what is published."""
+        return bool(self.converging) or self.unread
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Refs that are missing and not converging any more; sorted."""
+        found = self.state.missing if self.state is not None else ()
+        return tuple(ref for ref in found if ref not in self.converging)
+
     @property
     def requests_answered(self) -> bool:
-        """Whether the visit ended in a way that a waiting person wants to hear of."""
-        return not self.converging
+        """Whether the visit ended in a way that a waiting person wants to hear of: everything is there, a
+        deadline passed, or it failed. Removals that the catalog has not carried out yet delay nothing.
+        """
+        return not self.waiting or self.requests_overdue

@@ -5,17 +5,17 @@ from __future__ import annotations
 from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED, Problem
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.api.v1alpha1.policies import Severity
+from skillmeat_operator.domain.decide.declarations import Declaration, Match
 from skillmeat_operator.domain.decide.placement import Refusal
 from skillmeat_operator.domain.decide.plan import Plan
-from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.status.outcome import Outcome, UnreadableBundle
 from skillmeat_operator.domain.template.grammar import printable
 from skillmeat_operator.domain.verify.diagnosis import Finding, conflict_message
 
 
 def missing_with_reason(outcome: Outcome) -> dict[str, Finding]:
-    """Missing refs that have a reason beyond "not processed yet"."""
-    missing = outcome.state.missing if outcome.state is not None else ()
-    return {ref: finding for ref in missing if (finding := explanation(outcome, ref)) is not None}
+    """Missing refs, past their deadline, that have a reason beyond "not processed yet"."""
+    return {ref: finding for ref in outcome.missing if (finding := explanation(outcome, ref)) is not None}
 
 
 def explanation(outcome: Outcome, ref: str) -> Finding | None:
@@ -28,10 +28,12 @@ def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
     """At most 20 problems, errors first, then by ref; the counts beside them are complete."""
     problems = [_invalid(refusal) for refusal in plan.invalid]
     problems += [_conflict(refusal) for refusal in plan.conflicting]
+    problems += [_ambiguous(one, plan) for one in ambiguous(plan)]
+    problems += [_unreadable(one) for one in outcome.unreadable]
     if outcome.state is not None:
         bundle_ids = {record.ref: record.bundle_id for record in plan.published}
         reasons = missing_with_reason(outcome)
-        for ref in outcome.state.missing:
+        for ref in outcome.missing:
             finding = reasons.get(ref) or Finding(
                 Reason.NOT_YET_PROCESSED,
                 "published, but the portal does not show it yet; "
@@ -43,6 +45,11 @@ def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
         key=lambda one: (one.severity is not Severity.ERROR, one.entity_ref or "", one.bundle_id or ""),
     )
     return tuple(ordered[:MAX_LISTED])
+
+
+def ambiguous(plan: Plan) -> tuple[Declaration, ...]:
+    """TemplateBundles whose name means several bundles: what they govern is frozen."""
+    return tuple(one for one in plan.prepared.declarations.all if one.match is Match.AMBIGUOUS)
 
 
 def refusal_message(refusal: Refusal) -> str:
@@ -78,6 +85,27 @@ def _invalid(refusal: Refusal) -> Problem:
 def _conflict(refusal: Refusal) -> Problem:
     return _problem(
         refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal)
+    )
+
+
+def _ambiguous(declaration: Declaration, plan: Plan) -> Problem:
+    record = plan.by_key.get(declaration.key) if declaration.key is not None else None
+    return _problem(
+        record.ref if record is not None else None,
+        record.bundle_id if record is not None else None,
+        Reason.AMBIGUOUS_BUNDLE,
+        f"TemplateBundle {declaration.bundle.name} names {len(declaration.candidates)} bundles: what was "
+        "published of them stays, and nothing new of them is; name one by spec.bundleRef.id",
+    )
+
+
+def _unreadable(bundle: UnreadableBundle) -> Problem:
+    return _problem(
+        None,
+        None,
+        Reason.INVALID_SPEC,
+        f"TemplateBundle {bundle.name} cannot be read ({bundle.problem}): what was published of its bundle "
+        "stays, and nothing new of it is; correct it, or upgrade the operator",
     )
 
 

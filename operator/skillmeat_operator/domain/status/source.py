@@ -7,30 +7,35 @@ that matches wins.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import Failure, FailureKind
-from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
+from skillmeat_operator.domain.status.ages import age
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, ready_for
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.status.problems import explanation, missing_with_reason
+from skillmeat_operator.domain.status.problems import ambiguous, explanation, missing_with_reason
 from skillmeat_operator.domain.status.source_facts import answered, counted, removal_shown, servers_seen
-
-SUSPENDED_MESSAGE: Final = "suspended: nothing is read, published or verified until spec.suspend is false"
-"""Message of Ready on a suspended object of either kind."""
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 
 
-def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> CatalogSourceStatus:
+def summarise(
+    source: CatalogSource, outcome: Outcome, *, carried_out: SpecVersion, now: datetime
+) -> CatalogSourceStatus:
     """The status after a visit.
 
     Args:
         source: the object with its previous status.
         outcome: what the visit came to.
+        carried_out: what the visit was about.
         now: the present, in UTC.
+
+    Raises:
+        OtherGenerationError: the object is not what the visit was about.
     """
+    carried_out.require(source)
     previous = source.status
     conditions = ConditionSet(previous.conditions, generation=source.generation, now=now)
     _side(conditions, ConditionType.SOURCE_REACHABLE, outcome.source, "the last read of SkillMeat succeeded")
@@ -62,66 +67,13 @@ def summarise(source: CatalogSource, outcome: Outcome, *, now: datetime) -> Cata
     return answered(status, outcome)
 
 
-def announce(source: CatalogSource, *, now: datetime) -> CatalogSourceStatus:
-    """The status of a first visit that takes a while; unchanged where a visit has said something already."""
-    ready = find(source.status.conditions, ConditionType.READY)
-    if ready is not None and ready.status is not UNKNOWN:
-        return source.status
-    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
-    conditions.working(Reason.PROGRESSING, "the first sync is under way")
-    conditions.set(ConditionType.READY, UNKNOWN, Reason.PROGRESSING, "the first sync is under way")
-    return source.status.model_copy(
-        update={"observed_generation": source.generation, "conditions": conditions.result()}
-    )
-
-
-def suspended(source: CatalogSource, *, settled: bool, now: datetime) -> CatalogSourceStatus:
-    """The status of a suspended CatalogSource.
-
-    Args:
-        source: the object with its previous status.
-        settled: whether the spec without ``suspend`` is the one that was last settled.
-        now: the present, in UTC.
-    """
-    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
-    freeze(conditions, settled=settled)
-    return source.status.model_copy(
-        update={"observed_generation": source.generation, "conditions": conditions.result()}
-    )
-
-
-def freeze(conditions: ConditionSet, *, settled: bool) -> None:
-    """Conditions of a suspended object of either kind."""
-    ready = conditions.previous(ConditionType.READY)
-    stalled = conditions.previous(ConditionType.STALLED)
-    message = SUSPENDED_MESSAGE
-    if settled and ready is not None and ready.status is not UNKNOWN:
-        conditions.remove(ConditionType.RECONCILING)
-        conditions.set(ConditionType.READY, ready.status, ready.reason, message)
-        if stalled is not None and ready.status is FALSE:
-            conditions.set(ConditionType.STALLED, TRUE, stalled.reason, stalled.message)
-        return
-    conditions.set(ConditionType.READY, FALSE, Reason.SUSPENDED, message)
-    conditions.stuck(Reason.SUSPENDED, message)
-
-
-def finalizing(source: CatalogSource, *, message: str, now: datetime) -> CatalogSourceStatus:
-    """The status of a CatalogSource whose deletion waits for the portal."""
-    conditions = ConditionSet(source.status.conditions, generation=source.generation, now=now)
-    conditions.working(Reason.FINALIZING, message)
-    conditions.set(ConditionType.READY, FALSE, Reason.FINALIZING, message)
-    return source.status.model_copy(
-        update={"observed_generation": source.generation, "conditions": conditions.result()}
-    )
-
-
 def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *, now: datetime) -> None:
-    blocking = _blocking(outcome)
+    blocking, plan = _blocking(outcome), outcome.plan
     document = outcome.diagnosis.document
     if blocking is not None:
         failure, stalled = blocking
         _fail(conditions, failure.reason, failure.message, stalled=stalled)
-    elif outcome.plan is not None and outcome.plan.removal is not None:
+    elif plan is not None and plan.removal is not None:
         held = conditions.current(ConditionType.REMOVAL_HELD)
         _fail(conditions, Reason.REMOVAL_HELD, held.message if held is not None else "", stalled=True)
         _synced(conditions, outcome)
@@ -129,15 +81,32 @@ def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *,
         conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
         _fail(conditions, document.reason, document.message, stalled=True)
     elif failures := _failures(outcome):
-        _transient(source, failures, conditions, now=now)
-        if outcome.state is not None and not outcome.converging:
-            _synced(conditions, outcome)
-    elif outcome.plan is None or not outcome.plan.publishable or not outcome.published:
+        _transient(source, outcome, failures, conditions, now=now)
+        _synced(conditions, outcome)
+    elif plan is None or not plan.publishable or not outcome.published:
         _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, _unavailable(outcome), stalled=False)
-    elif outcome.converging:
-        _converge(source, conditions)
     else:
-        _settle(outcome, outcome.plan, conditions)
+        _verified(source, outcome, plan, conditions)
+
+
+def _verified(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
+    """Everything was done, and the catalog was read: what it shows, or does not show yet."""
+    _synced(conditions, outcome)
+    unexplained = [ref for ref in outcome.missing if explanation(outcome, ref) is None]
+    if unexplained:
+        _fail(
+            conditions,
+            Reason.NOT_YET_PROCESSED,
+            f"{len(unexplained)} of {len(plan.published)} templates are not in the catalog, "
+            "and the portal gives no reason yet; see status.problems",
+            stalled=False,
+        )
+    elif outcome.waiting:
+        _converge(source, outcome, plan, conditions)
+    elif not plan.published and (plan.invalid or plan.conflicting):
+        _fail(conditions, Reason.NOTHING_PUBLISHED, _nothing_published(plan), stalled=True)
+    else:
+        _settle(outcome, plan, conditions)
 
 
 def _failures(outcome: Outcome) -> list[Failure]:
@@ -168,44 +137,30 @@ def _unavailable(outcome: Outcome) -> str:
     return "neither the stored state nor the catalog could be read; nothing is published until one can be"
 
 
-def _converge(source: CatalogSource, conditions: ConditionSet) -> None:
+def _converge(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """Hashes still differ, within the deadline: Ready stays True if it is, for this generation."""
     if not ready_for(source.status.conditions, source.generation):
         message = "published; the catalog is catching up"
-        conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
+        if not outcome.missing:
+            conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
         _fail(conditions, Reason.PROGRESSING, message, stalled=False)
         return
     conditions.at_rest()
     ready = conditions.previous(ConditionType.READY)
-    if ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
+    if outcome.missing:
+        _with_problems(conditions, outcome, plan)
+    elif ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
         conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, "all servers answer again")
 
 
 def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
-    """Everything was done; what is missing now is missing for a reason or without one."""
-    _synced(conditions, outcome)
-    missing = outcome.state.missing if outcome.state is not None else ()
-    unexplained = [ref for ref in missing if explanation(outcome, ref) is None]
-    if unexplained:
-        _fail(
-            conditions,
-            Reason.NOT_YET_PROCESSED,
-            f"{len(unexplained)} of {len(plan.published)} templates are not in the catalog, "
-            "and the portal gives no reason yet; see status.problems",
-            stalled=False,
-        )
-        return
+    """What is missing now is missing for a reason."""
     conditions.at_rest()
-    troubled = len(plan.invalid) + len(plan.conflicting) + len(missing)
-    if troubled or outcome.moved is not None:
-        conditions.set(
-            ConditionType.READY,
-            TRUE,
-            Reason.SUCCEEDED_WITH_PROBLEMS,
-            f"{_published(plan)}; {troubled} with problems, see status.problems"
-            if troubled
-            else f"{_published(plan)}; {outcome.moved.message if outcome.moved is not None else ''}",
-        )
+    if _troubled(outcome, plan):
+        _with_problems(conditions, outcome, plan)
+    elif outcome.moved is not None:
+        message = f"{_published(plan)}; {outcome.moved.message}"
+        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED_WITH_PROBLEMS, message)
     elif not plan.published:
         conditions.set(
             ConditionType.READY, TRUE, Reason.NO_TEMPLATES, "the source has no template to publish"
@@ -216,6 +171,30 @@ def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
         )
 
 
+def _with_problems(conditions: ConditionSet, outcome: Outcome, plan: Plan) -> None:
+    message = f"{_published(plan)}; {_troubled(outcome, plan)} with problems, see status.problems"
+    conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED_WITH_PROBLEMS, message)
+
+
+def _troubled(outcome: Outcome, plan: Plan) -> int:
+    """How many problems of the gravest kind there are."""
+    frozen = len(ambiguous(plan)) + len(outcome.unreadable)
+    return len(plan.invalid) + len(plan.conflicting) + len(outcome.missing) + frozen
+
+
+def _nothing_published(plan: Plan) -> str:
+    causes = []
+    if plan.invalid:
+        causes.append(f"{len(plan.invalid)} would be refused by Backstage")
+    if plan.conflicting:
+        causes.append(f"{len(plan.conflicting)} have a ref that somebody else holds in the catalog")
+    count = len(plan.invalid) + len(plan.conflicting)
+    return (
+        f"there is something to publish, and nothing of it can be: of {count} template"
+        f"{'' if count == 1 else 's'} {' and '.join(causes)}; see status.problems"
+    )
+
+
 def _published(plan: Plan) -> str:
     count = len(plan.published)
     return f"{count} template{'' if count == 1 else 's'} published"
@@ -223,21 +202,22 @@ def _published(plan: Plan) -> str:
 
 def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
     state, plan = outcome.state, outcome.plan
-    if state is None or plan is None or outcome.converging:
+    if state is None or plan is None or (outcome.waiting and not outcome.missing):
+        # Carried over: what was told of this spec stands until the catalog has caught up.
         return
     if outcome.moved is not None:
         conditions.set(ConditionType.CATALOG_SYNCED, FALSE, outcome.moved.reason, outcome.moved.message)
-    elif state.missing:
+    elif outcome.missing:
         reasons = missing_with_reason(outcome)
         first = next(
-            (reasons[ref].reason for ref in state.missing if ref in reasons), Reason.NOT_YET_PROCESSED
+            (reasons[ref].reason for ref in outcome.missing if ref in reasons), Reason.NOT_YET_PROCESSED
         )
         conditions.set(
             ConditionType.CATALOG_SYNCED,
             FALSE,
             first,
-            f"{len(state.missing)} of {len(plan.published)} published templates are not shown as published; "
-            "see status.problems",
+            f"{len(outcome.missing)} of {len(plan.published)} published templates are not shown as "
+            "published; see status.problems",
         )
     else:
         conditions.set(
@@ -246,9 +226,16 @@ def _synced(conditions: ConditionSet, outcome: Outcome) -> None:
 
 
 def _transient(
-    source: CatalogSource, failures: list[Failure], conditions: ConditionSet, *, now: datetime
+    source: CatalogSource,
+    outcome: Outcome,
+    failures: list[Failure],
+    conditions: ConditionSet,
+    *,
+    now: datetime,
 ) -> None:
-    """An outage: Ready stays True for the grace, counted from when the first of the sides failed."""
+    """An outage: Ready stays True for the grace, counted from when the first of the sides failed, and only
+    for what this operator serves.
+    """
     failing = [
         condition
         for kind in (ConditionType.SOURCE_REACHABLE, ConditionType.CATALOG_REACHABLE)
@@ -257,8 +244,9 @@ def _transient(
     since = min((condition.last_transition_time for condition in failing), default=now)
     first = failures[0]
     if (
-        ready_for(source.status.conditions, source.generation)
-        and now - since < source.spec.outage_grace_period
+        outcome.serving
+        and ready_for(source.status.conditions, source.generation)
+        and age(since, now=now) < source.spec.outage_grace_period
     ):
         conditions.at_rest()
         conditions.set(

@@ -56,9 +56,13 @@ def servers_seen(outcome: Outcome, previous: CatalogSourceStatus) -> dict[str, o
 
 
 def counted(outcome: Outcome, previous: CatalogSourceStatus, *, now: datetime) -> dict[str, object]:
-    """Counts, revision and problems: written once, when the catalog has caught up or will not."""
+    """Counts, revision and problems: written once, when the catalog has caught up or will not. What has
+    passed its deadline is told also while something else is on its way.
+    """
     plan, state = outcome.plan, outcome.state
-    if plan is None or state is None or outcome.converging or not outcome.published or not plan.publishable:
+    if plan is None or state is None or not outcome.published or not plan.publishable:
+        return {}
+    if not outcome.requests_answered and not outcome.missing:
         return {}
     changed = plan.revision != previous.revision
     return {

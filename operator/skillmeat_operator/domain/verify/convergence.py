@@ -6,8 +6,8 @@ Refresh is driven by what the catalog shows, not by "we changed something" (desi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.observation import CatalogEntity
@@ -71,42 +71,88 @@ def compare(
 
 @dataclass(slots=True)
 class Convergence:
-    """Memory of one published set on its way into the catalog; all moments are monotonic seconds."""
+    """Memory of one published set on its way into the catalog; all moments are monotonic seconds.
+
+    Each ref has a deadline of its own, from when it was first missing with its present content. Refs that
+    are missing since the same moment are a batch, and a batch's deadline moves on while the catalog takes it,
+    or an older one, in: of a batch the missing only become fewer, so that this ends. What is published later
+    moves no deadline of what was published before.
+    """
 
     began: float
-    """When the set was published, or first found not to match."""
+    """When something was published last, or first found not to match."""
     progressed: float
-    """When the number of matching content hashes last grew."""
-    matching: int = 0
+    """When something was taken in last."""
+    hurried: bool = True
+    """Whether something was published at ``began``, so that readings right after it are worth their while."""
     refreshes: int = 0
     """Refreshes sent since ``began``."""
     refreshed: float | None = None
     """When the last of them was sent."""
+    _missing: dict[str, tuple[str | None, float]] = field(default_factory=dict)
+    """Of each ref that is missing now: the content that is expected, and since when it has been missing."""
+    _taken_in: dict[float, float] = field(default_factory=dict)
+    """By the moment of a batch: when something of it was taken in last. For batches with a missing ref."""
 
     @classmethod
     def start(cls, now: float) -> Convergence:
-        """A set published now."""
+        """A set published now, or found not to match."""
         return cls(began=now, progressed=now)
 
-    def note(self, matching: int, now: float) -> None:
-        """Take in a reading."""
-        if matching > self.matching:
-            self.progressed = now
-        self.matching = matching
+    @classmethod
+    def elsewhere(cls, now: float) -> Convergence:
+        """A set that another provider brings in, nobody knows when."""
+        return cls(began=now, progressed=now, hurried=False)
 
-    def given_up(self, now: float, timings: Timings) -> bool:
-        """Whether what is missing counts as missing: nothing moved for the progress deadline."""
-        return now - self.progressed >= timings.progress_deadline
+    def published(self, expected: Mapping[str, str | None], now: float) -> None:
+        """Take in that another document is served: it is read and refreshed as at first. Of what has been
+        missing and is the same in it no deadline moves.
+        """
+        self.began, self.refreshes, self.refreshed = now, 0, None
+        self._missing = {
+            ref: one for ref, one in self._missing.items() if ref in expected and one[0] == expected[ref]
+        }
+
+    def note(self, expected: Mapping[str, str | None], missing: Iterable[str], now: float) -> None:
+        """Take in a reading that is newer than what is served.
+
+        Args:
+            expected: what tells the content apart (content hash or version), by ref of all that is served.
+            missing: refs of it that are not shown, or with other content.
+            now: the present.
+        """
+        before, self._missing = self._missing, {}
+        for ref in missing:
+            content, since = before.get(ref, (None, now))
+            self._missing[ref] = (expected[ref], since if content == expected[ref] else now)
+        for ref, (_, since) in before.items():
+            if ref in expected and ref not in self._missing:
+                self.progressed = self._taken_in[since] = now
+        present = {since for _, since in self._missing.values()}
+        self._taken_in = {since: at for since, at in self._taken_in.items() if since in present}
+
+    def given_up(self, now: float, timings: Timings) -> frozenset[str]:
+        """Refs that count as missing: their deadline has passed."""
+        passed = {since for since, deadline in self._deadlines(timings).items() if deadline <= now}
+        return frozenset(ref for ref, (_, since) in self._missing.items() if since in passed)
+
+    def keeps_waiting(self, asked: float, now: float, timings: Timings) -> bool:
+        """Whether somebody who asked for a sync at a moment has reason to wait for what is converging: for
+        the deadline, and on while something that was published within it is being taken in.
+        """
+        wait = timings.progress_deadline
+        progress = [at for since, at in self._taken_in.items() if since < asked + wait]
+        return now < max((asked, *progress)) + wait
 
     def next_read(self, now: float, timings: Timings) -> float:
         """When the catalog is read next while hashes differ."""
         elapsed = now - self.began
-        for moment in timings.verify_early:
+        for moment in timings.verify_early if self.hurried else ():
             if moment > elapsed + 0.05:
                 return self.began + moment
-        deadline = self.progressed + timings.progress_deadline
         soon = now + timings.verify_every
-        return max(min(soon, deadline), now + 0.05) if deadline > now else soon
+        coming = [deadline for deadline in self._deadlines(timings).values() if deadline > now]
+        return max(min((soon, *coming)), now + 0.05)
 
     def refresh_due(self, now: float, timings: Timings) -> bool:
         """Whether the catalog should be told once more to read the document."""
@@ -122,3 +168,11 @@ class Convergence:
         """Take in that a refresh was sent."""
         self.refreshes += 1
         self.refreshed = now
+
+    def _deadlines(self, timings: Timings) -> dict[float, float]:
+        """The deadline of each batch, by its moment: what was published before may be in its way."""
+        deadlines, latest = {}, 0.0
+        for since in sorted({since for _, since in self._missing.values()}):
+            latest = max(latest, since, self._taken_in.get(since, since))
+            deadlines[since] = latest + timings.progress_deadline
+        return deadlines

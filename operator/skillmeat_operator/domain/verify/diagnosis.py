@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.observation import DryRun
-from skillmeat_operator.domain.verify.convergence import CatalogState
+from skillmeat_operator.domain.timings import Timings
+from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,30 @@ class Diagnosis:
     """The dry run succeeds and the location is there, and yet the token sees nothing."""
     entities: Mapping[str, Finding] = field(default_factory=dict)
     """By ref; entities without an entry are not processed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastDiagnosis:
+    """The last look into what is missing, which costs the portal a reading of the whole document."""
+
+    looked_at: Mapping[str, str]
+    """What made somebody look: content hash by missing ref. While it is the same, what was found stands."""
+    hashes: Mapping[str, str]
+    """Content hash of all that was missing then, by ref."""
+    at: float
+    """Monotonic seconds."""
+    result: Diagnosis
+
+    def still(self, expected: Mapping[str, str], missing: Collection[str]) -> Diagnosis:
+        """What of it holds by now: of entities that are missing with the same content. What was found about
+        the document as a whole holds for the same document only.
+        """
+        entities = {
+            ref: one
+            for ref, one in self.result.entities.items()
+            if ref in missing and self.hashes.get(ref) == expected.get(ref)
+        }
+        return Diagnosis(entities=entities)
 
 
 def diagnose(
@@ -100,3 +125,21 @@ def _refusal(dry_run: DryRun, target: str) -> Finding:
         "the portal refuses the document as a whole; "
         "run a dry run of the location in the portal, or see its log, for the entity that breaks it",
     )
+
+
+def still_converging(
+    state: CatalogState, convergence: Convergence, diagnosis: Diagnosis, *, now: float, timings: Timings
+) -> frozenset[str]:
+    """Missing refs that may still come: within their deadline, and nothing is known against them.
+
+    Args:
+        state: what is missing, also of what was published after the last reading.
+        convergence: of the same set.
+        diagnosis: what is known of the missing ones.
+        now: the present, in monotonic seconds.
+        timings: with the deadline.
+    """
+    if diagnosis.document is not None:
+        return frozenset()
+    known = {ref for ref, one in diagnosis.entities.items() if one.reason is not Reason.NOT_YET_PROCESSED}
+    return frozenset(state.missing) - convergence.given_up(now, timings) - known

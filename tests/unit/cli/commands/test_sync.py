@@ -44,7 +44,7 @@ def test_waiting_ends_with_the_echo_and_the_outcome(commands, make) -> None:
     assert commands.printed == (
         "source/main: Ready True, Succeeded; 4 discovered, 3 selected, 3 published, 3 in the catalog.\n"
     )
-    assert commands.said == "Requested a sync of source/main, waiting up to 1m…\n"
+    assert commands.said == "Requested a sync of source/main, waiting up to 2m…\n"
     assert commands.context.monotonic() == pytest.approx(4 * 0.2)
 
 
@@ -60,11 +60,36 @@ def test_an_outcome_that_is_not_ready_ends_with_1_and_says_why(commands, make) -
     assert commands.printed.endswith("3 in the catalog, 8 held. 8 templates vanished.\n")
 
 
+def test_what_is_missing_is_told_with_its_reason(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source())
+    missing = {
+        "entityRef": "template:skillmeat/late",
+        "severity": "Error",
+        "reason": "NotYetProcessed",
+        "message": "the portal does not show it yet",
+    }
+    commands.cluster.on_get = answers(
+        make,
+        after=300,
+        conditions=[make.condition("Ready", "False", "NotYetProcessed", "1 of 3 templates is not there.")],
+        entities={**make.counts, "inCatalog": 2, "missing": 1},
+        problems=[missing],
+    )
+    assert commands.run("sync", "source/main", "--wait") == 1
+    assert commands.printed == (
+        "source/main: Ready False, NotYetProcessed; 4 discovered, 3 selected, 3 published, 2 in the catalog, "
+        "1 missing. 1 of 3 templates is not there.\n"
+        "  template:skillmeat/late: NotYetProcessed: the portal does not show it yet\n"
+    )
+    assert 59 < commands.context.monotonic() < 61
+
+
 def test_without_an_echo_the_wait_ends_and_says_what_to_check(commands, make) -> None:
     commands.cluster.add(make.sources, make.source(handledRequests={"skillmeat": "old"}))
     assert commands.run("sync", "source/main", "--wait", "--timeout", "30s") == 1
     assert commands.printed == ""
     assert commands.said.count("Still waiting: source/main: Ready True") == 2
+    assert "Known so far: source/main: Ready True, Succeeded; 4 discovered" in commands.said
     assert commands.said.endswith(
         "error: source/main has not been synced within 30s; the request stands, so check that the "
         "operator runs and "

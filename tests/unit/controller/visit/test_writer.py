@@ -15,7 +15,8 @@ from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.controller.watch.changes import Changes
 from skillmeat_operator.controller.watch.dispatch import Dispatcher
 from skillmeat_operator.controller.watch.store import Store
-from skillmeat_operator.domain.status.source import announce
+from skillmeat_operator.domain.status.spec_version import SpecVersion
+from skillmeat_operator.domain.status.unsynced import announce
 from skillmeat_operator.domain.timings import Timings
 from tests.conditions import builders as a
 from tests.unit.controller.virtual import Calls, middle
@@ -81,7 +82,7 @@ async def test_a_request_that_came_between_reading_and_writing_is_acted_on(
         now=lambda: a.NOW,
     )
 
-    await writer.source(raw, lambda source: announce(source, now=a.NOW))
+    await writer.source(raw, lambda source: announce(source, carried_out=SpecVersion.of(source), now=a.NOW))
 
     assert bool(added.made) is visited
     assert store.sources.get(a.UID) is not raw

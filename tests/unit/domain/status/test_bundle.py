@@ -13,6 +13,7 @@ from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.status.bundle import BundleContext, summarise_bundle
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 from tests.conditions import builders as a
 
 GRACE = timedelta(minutes=2)
@@ -25,7 +26,8 @@ def outcome(plan: Plan, **changes: Any) -> Outcome:
 
 def status(obj: dict[str, Any], found: Outcome | None) -> dict[str, Any]:
     context = BundleContext(outcome=found, source_exists=True, read_again=False, grace=GRACE, now=a.NOW)
-    return summarise_bundle(TemplateBundle.from_object(obj), context).to_wire()
+    bundle = TemplateBundle.from_object(obj)
+    return summarise_bundle(bundle, context, carried_out=SpecVersion.of(bundle)).to_wire()
 
 
 def told(observed: list[Any], spec: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -88,7 +90,8 @@ def test_told(observed: list[Any], spec: dict[str, Any], expected: dict[str, Any
 
 
 def test_facts_wait_for_the_catalog() -> None:
-    assert told(a.elements(1), converging=True) == {"observedGeneration": 1}
+    on_its_way = frozenset({a.ref("t0")})
+    assert told(a.elements(1), converging=on_its_way) == {"observedGeneration": 1}
     assert told(a.elements(1), state=None) == {"observedGeneration": 1}
 
 

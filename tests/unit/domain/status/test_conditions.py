@@ -52,15 +52,61 @@ def test_times_are_whole_seconds() -> None:
     assert conditions.result()[0].last_transition_time == NOW
 
 
-def test_every_condition_gets_the_generation_also_one_that_was_not_touched() -> None:
+def test_what_is_not_derived_stands_for_its_own_spec_and_is_unknown_of_another() -> None:
+    previous = [condition(READY), condition(STALE), condition(ConditionType.STALLED)]
+    same = ConditionSet(previous, generation=1, now=LATER)
+    assert same.result() == (previous[0], previous[2], previous[1])
+    another = ConditionSet(previous, generation=2, now=LATER)
+    assert another.current(READY) is None
+    assert [(one.type, one.status, one.observed_generation) for one in another.result()] == [
+        ("Ready", "Unknown", 2),
+        ("Stale", "Unknown", 2),
+    ]
+
+
+def test_a_held_removal_outlives_a_change_of_the_spec_until_it_is_decided() -> None:
+    held = ConditionType.REMOVAL_HELD
+    conditions = ConditionSet([condition(held)], generation=2, now=LATER)
+    assert [(one.type, one.observed_generation) for one in conditions.result()] == [("RemovalHeld", 2)]
+    conditions.remove(held)
+    assert conditions.result() == ()
+
+
+def test_everything_is_kept_where_the_spec_is_known_to_be_the_same() -> None:
     conditions = ConditionSet([condition(READY), condition(STALE)], generation=7, now=LATER)
-    assert {one.observed_generation for one in conditions.result()} == {7}
+    conditions.set(STALE, FALSE, Reason.UP_TO_DATE, "")
+    conditions.keep_all()
+    assert [(one.status, one.observed_generation) for one in conditions.result()] == [
+        ("True", 7),
+        ("False", 7),
+    ]
 
 
-def test_conditions_come_in_the_declared_order_and_strangers_go() -> None:
-    previous = [condition(kind) for kind in reversed(CONDITIONS)]
-    conditions = ConditionSet([condition("Stranger"), *previous], generation=1, now=LATER)
-    assert [one.type for one in conditions.result()] == [str(kind) for kind in CONDITIONS]
+def test_ours_come_in_the_declared_order_and_those_of_others_stay_behind_them_as_they_are() -> None:
+    strangers = [condition("Stranger", generation=3), condition("example.com/Other", "Unknown", 0)]
+    previous = [strangers[0], *[condition(kind) for kind in reversed(CONDITIONS)], strangers[1]]
+    conditions = ConditionSet(previous, generation=1, now=LATER)
+    assert [one.type for one in conditions.result()] == [
+        *[str(kind) for kind in CONDITIONS],
+        "Stranger",
+        "example.com/Other",
+    ]
+    assert list(conditions.result()[-2:]) == strangers
+
+
+def test_there_is_room_for_ours_whatever_others_have_written() -> None:
+    conditions = ConditionSet([condition(f"Stranger{one}") for one in range(32)], generation=1, now=LATER)
+    conditions.set(READY, TRUE, Reason.SUCCEEDED, "")
+    assert [one.type for one in conditions.result()[:2]] == ["Ready", "Stranger0"]
+    assert len(conditions.result()) == 32
+
+
+def test_a_transition_in_the_future_was_now_at_the_latest() -> None:
+    ahead = condition(READY).model_copy(update={"last_transition_time": LATER})
+    conditions = ConditionSet([ahead], generation=1, now=NOW)
+    assert conditions.result()[0].last_transition_time == NOW
+    conditions.set(READY, TRUE, Reason.SUCCEEDED, "")
+    assert conditions.result()[0].last_transition_time == NOW
 
 
 def test_reconciling_and_stalled_exclude_each_other() -> None:

@@ -14,16 +14,18 @@ from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.observation import ServerInfo
 from skillmeat_operator.domain.status.outcome import Outcome
 from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 from tests.conditions import builders as a
 from tests.conditions.laws import conditions
-from tests.conditions.outcomes import PLANS, failed, nothing_shown, well
+from tests.conditions.outcomes import PLANS, converging, failed, well
 
 
 def status(outcome: Outcome, *, before: dict[str, Any] | None = None, minutes: int = 0) -> dict[str, Any]:
     """The status on the wire after an outcome."""
     obj = a.raw_source() if before is None else {**a.raw_source(), "status": before}
     source = CatalogSource.from_object(obj)
-    return summarise(source, outcome, now=a.NOW + timedelta(minutes=minutes)).to_wire()
+    now = a.NOW + timedelta(minutes=minutes)
+    return summarise(source, outcome, carried_out=SpecVersion.of(source), now=now).to_wire()
 
 
 def test_all_counts() -> None:
@@ -82,7 +84,7 @@ def test_the_time_of_a_change_moves_with_the_revision_only() -> None:
 @pytest.mark.parametrize(
     "outcome",
     [
-        pytest.param(nothing_shown(converging=True), id="still-converging"),
+        pytest.param(converging(), id="still-converging"),
         pytest.param(well(state=None, catalog=failed()), id="the-catalog-cannot-be-read"),
         pytest.param(well("empty", published=False), id="not-stored"),
         pytest.param(replace(well("nothing known"), state=a.state(PLANS["empty"])), id="not-publishable"),
@@ -154,19 +156,28 @@ def test_our_token_alone_is_none_of_flux() -> None:
 
 
 def test_a_request_is_echoed_by_the_write_that_ends_its_visit() -> None:
-    converging = status(nothing_shown(converging=True, requests=("a", None)))
-    assert "handledRequests" not in converging
-    failure = status(well(source=failed(), requests=("a", None)), before=converging)
+    waiting = status(converging(requests=("a", None)))
+    assert "handledRequests" not in waiting
+    failure = status(well(source=failed(), requests=("a", None)), before=waiting)
     assert failure["handledRequests"] == {"skillmeat": "a"}
 
 
-def test_what_another_writer_put_into_status_and_conditions_of_other_types() -> None:
+def test_what_another_writer_put_into_status_stays_as_it_is() -> None:
     before = status(well())
-    before["conditions"].append({**before["conditions"][0], "type": "Stranger"})
+    before["conditions"].append(
+        {
+            "type": "example.com/Stranger",
+            "status": "Unknown",
+            "observedGeneration": 7,
+            "lastTransitionTime": "2025-01-01T00:00:00.123456Z",
+            "reason": "Theirs",
+            "message": "somebody else's",
+        }
+    )
     before["webhookPath"] = "/webhook/team/main"
     after = status(well(), before=before)
     assert after["webhookPath"] == "/webhook/team/main"
-    assert "Stranger" not in [one["type"] for one in after["conditions"]]
+    assert after["conditions"][-1] == before["conditions"][-1]
 
 
 def test_messages_tell_no_text_time_or_count_of_tries() -> None:

@@ -12,6 +12,7 @@ from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.status.outcome import Outcome
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, still_converging
 
 LOOKUP_KEPT = 60.0
 """Seconds for which a look-up answers a visit that nobody asked for, if the interval is shorter."""
@@ -27,6 +28,8 @@ class ExternalVerifier:
         self._clock = clock
         self._timings = timings
         self._convergences: dict[str, Convergence] = {}
+        self._verified: dict[str, int] = {}
+        """Generation that was compared with the catalog last."""
 
     def verify(
         self, visit: Visit, plan: Plan, portal: PortalObserved, base: Outcome
@@ -65,14 +68,35 @@ class ExternalVerifier:
             orphans={},
             uids={ref: entity.uid for ref, entity in present.items()},
         )
-        return replace(base, state=state), self._again(visit, state)
+        self._verified[visit.uid] = visit.source.generation
+        base = replace(base, state=state, serving=True)
+        if not missing:
+            self._convergences.pop(visit.uid, None)
+            return base, None
+        now = self._clock()
+        convergence = self._convergences.setdefault(visit.uid, Convergence.elsewhere(now))
+        convergence.note(versions, missing, now)
+        converging = still_converging(state, convergence, Diagnosis(), now=now, timings=self._timings)
+        late = now - convergence.progressed
+        again = min(max(late / 2, self._timings.verify_every), self._timings.backoff_longest)
+        return replace(base, converging=converging), again
+
+    def has_verified(self, visit: Visit) -> bool:
+        """Whether this generation was compared with the catalog since the operator started."""
+        return self._verified.get(visit.uid) == visit.source.generation
+
+    def keeps_waiting(self, uid: str, asked: float) -> bool:
+        """Whether somebody who asked for a sync at a moment has reason to wait for the catalog."""
+        convergence = self._convergences.get(uid)
+        return convergence is None or convergence.keeps_waiting(asked, self._clock(), self._timings)
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._convergences.pop(uid, None)
+        self._verified.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:
-        return uid in self._convergences
+        return uid in self._convergences or uid in self._verified
 
     def _not_before(self, visit: Visit, portal: PortalObserved) -> float:
         """Look-ups are as old as the interval allows; what is missing, and what is asked for, is new."""
@@ -81,13 +105,3 @@ class ExternalVerifier:
         if visit.uid in self._convergences:
             return visit.began - self._timings.verify_every
         return visit.began - max(visit.interval, LOOKUP_KEPT)
-
-    def _again(self, visit: Visit, state: CatalogState) -> float | None:
-        if not state.missing:
-            self.forget(visit.uid)
-            return None
-        now = self._clock()
-        convergence = self._convergences.setdefault(visit.uid, Convergence.start(now))
-        convergence.note(len(state.matching), now)
-        late = now - convergence.progressed
-        return min(max(late / 2, self._timings.verify_every), self._timings.backoff_longest)

@@ -23,7 +23,7 @@ from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence, compare
-from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding, still_converging
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,10 @@ class Verified:
     """What the catalog makes of a plan."""
 
     state: CatalogState
-    converging: bool
+    converging: frozenset[str]
+    """As in an outcome."""
+    unread: bool
+    """Whether the catalog was changed after it was read."""
     diagnosis: Diagnosis
     moved: Finding | None
     entity_ref: str | None
@@ -110,8 +113,10 @@ class CatalogKeeper:
             entity_ref = await self._register(visit, memo, client, target) or entity_ref
         state = self._compare(visit, plan, portal, owner)
         drifted = bool(state.missing) and memo.convergence is None
-        if republished or drifted:
-            memo.convergence = Convergence.start(now)
+        if memo.convergence is None:
+            memo.convergence = Convergence.start(now) if republished or drifted else None
+        elif republished:
+            memo.convergence.published(plan.expected, now)
         is_static = visit.source.spec.backstage.ingestion is Ingestion.STATIC_LOCATION
         readable = listed is not None or is_static
         # Who published this may have ended before the refresh, or the portal may have lost it since.
@@ -124,7 +129,8 @@ class CatalogKeeper:
             await self._sweep(visit, client, state)
             return Verified(
                 state=state,
-                converging=False,
+                converging=frozenset(),
+                unread=False,
                 diagnosis=Diagnosis(),
                 moved=finding,
                 entity_ref=entity_ref,
@@ -133,13 +139,14 @@ class CatalogKeeper:
             )
         convergence = memo.convergence or Convergence.start(now)
         memo.convergence = convergence
-        if not before_publish:
-            convergence.note(len(state.matching), now)
+        unread = republished or before_publish
+        if not unread:
+            convergence.note(plan.expected, state.missing, now)
         due = convergence.refresh_due(now, self._timings) and not self._at_work(visit, convergence)
         if readable and (republished or due):
             await self._refresh(visit, memo, client, entity_ref)
         diagnosis = Diagnosis()
-        if not before_publish:
+        if not unread:
             diagnosis = await self._diagnostician.diagnose(
                 visit,
                 memo,
@@ -151,18 +158,16 @@ class CatalogKeeper:
                 entity_ref=entity_ref,
                 at_work=self._at_work(visit, convergence),
             )
-        converging = diagnosis.document is None and not convergence.given_up(now, self._timings)
-        explained = set(diagnosis.entities)
-        if converging and not republished and explained and explained >= set(state.missing):
-            converging = False
+        converging = still_converging(state, convergence, diagnosis, now=now, timings=self._timings)
         return Verified(
             state=state,
             converging=converging,
+            unread=unread,
             diagnosis=diagnosis,
             moved=finding,
             entity_ref=entity_ref,
             target=registered,
-            next_view=self._next_view(memo, convergence, state, diagnosis, converging=converging),
+            next_view=self._next_view(memo, convergence, state, diagnosis, waits=unread or bool(converging)),
         )
 
     def asked(self, uid: str) -> None:
@@ -172,6 +177,13 @@ class CatalogKeeper:
     def failed(self, uid: str) -> None:
         """Take in that the portal could not be read."""
         self._verifications.setdefault(uid, Verification()).failed = True
+
+    def keeps_waiting(self, uid: str, asked: float) -> bool:
+        """Whether somebody who asked for a sync at a moment has reason to wait for the catalog."""
+        memo = self._verifications.get(uid)
+        if memo is None or memo.convergence is None:
+            return True
+        return memo.convergence.keeps_waiting(asked, self._clock(), self._timings)
 
     def settles_soon(self, uid: str) -> bool:
         """Whether the catalog is likely to have caught up before anybody reads that it has not."""
@@ -203,10 +215,10 @@ class CatalogKeeper:
         state: CatalogState,
         diagnosis: Diagnosis,
         *,
-        converging: bool,
+        waits: bool,
     ) -> float | None:
         now = self._clock()
-        if converging:
+        if waits:
             return convergence.next_read(now, self._timings)
         moments = [self._leftovers(memo, state)]
         if diagnosis.document is None and state.missing:
@@ -273,7 +285,8 @@ class CatalogKeeper:
         self._expected.expect(visit.uid, target)
         return Verified(
             state=self._compare(visit, plan, portal, owner),
-            converging=True,
+            converging=frozenset(),
+            unread=True,
             diagnosis=Diagnosis(),
             moved=None,
             entity_ref=None,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.api.v1alpha1.conditions import Reason
-from skillmeat_operator.controller.visit.catalog.verification import Diagnosed, Verification
+from skillmeat_operator.controller.visit.catalog.verification import Verification
 from skillmeat_operator.controller.visit.gather import PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.ownership import Owner, foreign_holders
@@ -16,7 +17,7 @@ from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind,
 from skillmeat_operator.domain.observation import PortalView
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
-from skillmeat_operator.domain.verify.diagnosis import Diagnosis
+from skillmeat_operator.domain.verify.diagnosis import Diagnosis, LastDiagnosis
 from skillmeat_operator.domain.verify.diagnosis import diagnose as domain_diagnose
 
 logger = logging.getLogger(__name__)
@@ -63,26 +64,27 @@ class Diagnostician:
         client, view, now = portal.connection.client, portal.view.get().view, self._clock()
         convergence = memo.convergence or Convergence.start(now)
         last = memo.diagnosed
-        key = (plan.revision, state.missing)
+        known = last.still(plan.expected, state.missing) if last is not None else Diagnosis()
         elapsed = now - convergence.began
         stuck = convergence.given_up(now, self._timings)
         early = elapsed < self._timings.diagnose_after or at_work
         if not stuck and early:
-            # Early on, only what an earlier look found about the document as a whole still holds.
-            return (
-                Diagnosis(document=last.result.document)
-                if last is not None and not state.matching
-                else Diagnosis()
-            )
+            # Early on, of the document as a whole only what an earlier look found still holds.
+            found_before = last.result.document if last is not None and not state.matching else None
+            return replace(known, document=found_before)
         absent = not state.matching and not await client.entity_exists(entity_ref)
         if not stuck and not absent and not state.refused:
-            return Diagnosis()
-        fresh = last is not None and last.key == key and now - last.at < self._timings.diagnose_every
+            return known
+        # What is still on its way is no reason to look again; while nothing at all is shown, everything is.
+        looked_at = stuck | state.refused if state.matching else frozenset(state.missing)
+        key = {ref: plan.expected[ref] for ref in looked_at}
+        fresh = last is not None and last.looked_at == key and now - last.at < self._timings.diagnose_every
         if fresh and last is not None and not memo.diagnose_now:
-            return last.result
+            return replace(known, document=last.result.document)
         if client.dry_run_waits:
             # A visit does not hold its worker to wait for other visits; it comes back.
-            return last.result if last is not None and last.key == key else Diagnosis()
+            document = last.result.document if last is not None and last.looked_at == key else None
+            return replace(known, document=document)
         visit.ensure_current()
         dry_run = await client.dry_run(target)
         found = await client.entities_by_refs(state.missing)
@@ -93,7 +95,8 @@ class Diagnostician:
         if result.cannot_read:
             raise FailedError(cannot_read("catalog.entity.read"))
         memo.diagnose_now = False
-        memo.diagnosed = Diagnosed(key=key, at=now, result=result)
+        hashes = {ref: plan.expected[ref] for ref in state.missing}
+        memo.diagnosed = LastDiagnosis(looked_at=key, hashes=hashes, at=now, result=result)
         if dry_run.ok and absent and view.reads_entities:
             await self._repair_ghost(visit, memo, client, view, target)
         return result

@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skillmeat_operator.domain.verify.convergence import Convergence
-from skillmeat_operator.domain.verify.diagnosis import Diagnosis
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosed:
-    """The last look into missing entities."""
-
-    key: tuple[str, tuple[str, ...]]
-    """Revision and missing refs."""
-    at: float
-    result: Diagnosis
+from skillmeat_operator.domain.verify.diagnosis import LastDiagnosis
 
 
 @dataclass(slots=True)
@@ -32,5 +22,5 @@ class Verification:
     """When the spec was first seen with which it was last diagnosed."""
     diagnose_now: bool = True
     """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
-    diagnosed: Diagnosed | None = None
+    diagnosed: LastDiagnosis | None = None
     ghost_repaired: float | None = None

@@ -32,7 +32,7 @@ from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import PortalView
-from skillmeat_operator.domain.status.source import finalizing
+from skillmeat_operator.domain.status.unsynced import finalizing
 from skillmeat_operator.domain.template.document import document_path
 from skillmeat_operator.domain.timings import Timings
 
@@ -267,7 +267,10 @@ class Deleter:
         message = f"deletion waits for the portal: {failure.message}"
         if readable:
             await self._writer.source(
-                visit.raw, lambda source: finalizing(source, message=message, now=self._now())
+                visit.raw,
+                lambda source: finalizing(
+                    source, message=message, carried_out=visit.spec_version, now=self._now()
+                ),
             )
         else:
             await self._writer.invalid(visit.raw, message)

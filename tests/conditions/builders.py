@@ -16,8 +16,9 @@ from skillmeat_operator.api.keys import (
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
+from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.ownership import Holder, Owner
-from skillmeat_operator.domain.decide.plan import Known, Plan, decide, records_by_key
+from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key
 from skillmeat_operator.domain.observation import CatalogEntity, StalenessReading
 from skillmeat_operator.domain.snapshot.model import GuardState, Record
 from skillmeat_operator.domain.template.entity import annotation
@@ -141,6 +142,7 @@ def prepared(
     records: tuple[Record, ...] | None = None,
     staleness: StalenessReading | None = None,
     generated: Mapping[str, datetime] | None = None,
+    unreadable: Sequence[UnreadableDeclaration] = (),
 ) -> Prepared:
     """Candidates of an observation."""
     spec = (of or source()).spec
@@ -158,6 +160,8 @@ def prepared(
         records=records_by_key(records),
         staleness=staleness,
         generated=generated or {},
+        bound=bindings(records),
+        unreadable=unreadable,
     )
 
 
@@ -175,6 +179,8 @@ def plan(
     since: str | None = None,
     recovered: Mapping[str, Any] | None = None,
     staleness: StalenessReading | None = None,
+    spec_changed: bool = False,
+    unreadable: Sequence[UnreadableDeclaration] = (),
     now: datetime = NOW,
 ) -> Plan:
     """Decide on an observation; ``before`` brings its records and the guard's memory."""
@@ -182,7 +188,14 @@ def plan(
     if before is not None:
         records, guard = before.records, before.guard
     return decide(
-        prepared(observed, of=the_source, bundles=bundles, records=records, staleness=staleness),
+        prepared(
+            observed,
+            of=the_source,
+            bundles=bundles,
+            records=records,
+            staleness=staleness,
+            unreadable=unreadable,
+        ),
         Known(
             records=records,
             ours=None if ours is None else {one.ref: one for one in ours},
@@ -191,6 +204,7 @@ def plan(
             since=since,
             approval=approval,
             recovered=recovered or {},
+            spec_changed=spec_changed,
         ),
         spec=the_source.spec,
         now=now,

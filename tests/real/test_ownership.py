@@ -83,7 +83,7 @@ def test_a_conflict_ends_when_the_entity_gets_another_name(tenant: Tenant, other
     location = tenant.backstage.catalog.register(others.put("/theirs.yaml", [template(tenant.ref("t0"))]))
     eventually(lambda: tenant.entity("t0"), what="the other team's template in the portal")
     tenant.apply(tenant.source())
-    tenant.wait_ready(reason="SucceededWithProblems")
+    tenant.wait_ready("False", "NothingPublished")
 
     tenant.patch("main", {"entityDefaults": {"namePrefix": "ours-"}})
 
@@ -107,7 +107,7 @@ def test_of_two_sources_the_incumbent_keeps_its_refs_and_the_other_appears_when_
 
     tenant.apply(tenant.source("second"))
 
-    found = tenant.wait_ready(reason="SucceededWithProblems", name="second")
+    found = tenant.wait_ready("False", "NothingPublished", name="second")
     assert counts(tenant, "selected", "conflicting", "published", source="second") == (2, 2, 0)
     assert {one["reason"] for one in found["status"]["problems"]} == {"Conflict"}
     assert {one["metadata"]["name"]: content_hash(one) for one in tenant.marked("first")} == before
@@ -125,9 +125,10 @@ def test_of_two_sources_that_come_together_one_gets_each_ref(tenant: Tenant) -> 
     tenant.apply(tenant.source("first"), tenant.source("second"))
 
     def settled() -> bool:
-        return all((tenant.ready(name) or ("", ""))[0] == "True" for name in ("first", "second"))
+        ready = [tenant.ready(name) or ("", "") for name in ("first", "second")]
+        return sorted(ready) == [("False", "NothingPublished"), ("True", "Succeeded")]
 
-    eventually(settled, what="both sources Ready")
+    eventually(settled, what="one source Ready, the other without anything of its own")
     tenant.sync("first")
     tenant.sync("second")
 

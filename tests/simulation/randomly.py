@@ -52,7 +52,7 @@ class Run:
         for tenant in self.tenants:
             server = world.skillmeat(f"{tenant}.sim")
             server.workers = self.rng.choice([1, 1, 2])
-            for number in range(self.rng.randrange(4, 9)):
+            for number in range(self.rng.randrange(9, 14)):
                 server.add(f"{tenant}-t{number}")
         async with world.alive():
             for tenant in self.tenants:
@@ -145,7 +145,7 @@ class Run:
             version = f"1.{self.rng.randrange(9)}.{self.rng.randrange(9)}"
             server.changed(bundle, description=f"At {clock():.0f}.", version=version)
             self._note(f"upstream changes {bundle.name}")
-        elif len(bundles) > 3:
+        elif len(bundles) > 8:
             bundle = self.rng.choice(bundles)
             del server.bundles[bundle.id]
             self._gone(tenant, bundle.name)
@@ -161,7 +161,7 @@ class Run:
             self.world.server.delete(BUNDLES, tenant, bundle.name)
             self._note(f"TemplateBundle {bundle.name} is deleted")
             return
-        publish = self.rng.random() < 0.7
+        publish = self.rng.random() < 0.85
         if not publish:
             self._gone(tenant, bundle.name)
         self.world.bundle(bundle.name, tenant, ref={"id": bundle.id}, publish=publish)

@@ -291,7 +291,8 @@ async def test_what_the_portal_refuses_is_told_although_something_else_changes_a
     status = world.get()["status"]
     # The one that changed a moment ago may be on its way.
     assert status["entities"]["missing"] in {1, 2}
-    assert [one["entityRef"] for one in status["problems"]] == ["template:skillmeat/refused"]
+    reasons = {one["entityRef"]: one["reason"] for one in status["problems"]}
+    assert reasons["template:skillmeat/refused"] == "SchemaRefused"
     assert world.condition("CatalogSynced")[0] == "False"
     assert status["handledRequests"]["skillmeat"] == token
     assert refused.id in server.bundles

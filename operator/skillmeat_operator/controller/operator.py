@@ -35,6 +35,7 @@ from skillmeat_operator.controller.remote.connections import Connections
 from skillmeat_operator.controller.remote.outbound import outbound_client
 from skillmeat_operator.controller.remote.remotes import Remotes
 from skillmeat_operator.controller.scope import Scopes
+from skillmeat_operator.controller.visit.acting import Acting
 from skillmeat_operator.controller.visit.bundles import BundleReconciler
 from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
 from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
@@ -278,7 +279,6 @@ class Operator:
             store=store,
             changes=changes,
             remotes=remotes,
-            judge=judge,
             gatherer=Gatherer(
                 connections=connections,
                 remotes=remotes,
@@ -291,6 +291,9 @@ class Operator:
             publications=publications,
             keeper=keeper,
             external=external,
+            acting=Acting(
+                publications=publications, remotes=remotes, judge=judge, keeper=keeper, external=external
+            ),
             deleter=deleter,
             bundles=bundles,
             resting=RestingVisits(

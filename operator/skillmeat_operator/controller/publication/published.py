@@ -33,7 +33,11 @@ class StoredForm:
         digest.update(canonical_json(state))
         return cls(
             fingerprint=digest.hexdigest(),
-            tombstones=frozenset(record.ref for record in content.records if record.entity is None),
+            tombstones=frozenset(
+                f"{record.ref} {record.declared_by or ''}"
+                for record in content.records
+                if record.entity is None
+            ),
         )
 
     def covers(self, wanted: StoredForm) -> bool:
@@ -70,6 +74,7 @@ def _fields(record: Record) -> list[Json]:
         record.lost_since,
         record.bundle_status,
         record.declaration_hash,
+        record.declared_by,
         list(record.facts.tags),
         record.facts.name,
         record.facts.title,

@@ -21,7 +21,7 @@ from skillmeat_operator.controller.shares import FairPool
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.controller.watch.store import RawObject, Store, source_name
-from skillmeat_operator.domain.decide.declarations import Match
+from skillmeat_operator.domain.decide.declarations import Match, UnreadableDeclaration
 from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.status.bundle import BundleContext, summarise_bundle
 from skillmeat_operator.domain.status.conditions import find
@@ -128,6 +128,11 @@ class BundleReconciler:
 
         await self._write_all(visit.source.namespace, left, context, memo)
         return self._timings.secret_grace + 0.5 if memo.not_found else None
+
+    def frozen(self, raws: Sequence[RawObject]) -> list[UnreadableDeclaration]:
+        """What can be read of those whose spec cannot be read: what they govern stays as it was decided."""
+        names = {one.name for one in self.unreadable(raws)}
+        return [UnreadableDeclaration.of(raw) for raw in raws if raw["metadata"]["name"] in names]
 
     def unreadable(self, raws: Sequence[RawObject]) -> tuple[UnreadableBundle, ...]:
         """Those whose spec cannot be read."""

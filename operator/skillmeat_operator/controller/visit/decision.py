@@ -26,8 +26,9 @@ from skillmeat_operator.controller.remote.reading import Reading
 from skillmeat_operator.controller.visit.gather import Observation, PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.candidates import Candidate, Prepared, prepare
+from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
-from skillmeat_operator.domain.decide.plan import Known, Plan, decide, records_by_key
+from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key
 from skillmeat_operator.domain.decide.reading import settle
 from skillmeat_operator.domain.observation import CatalogEntity, Json, StalenessReading, TemplateList
 from skillmeat_operator.domain.snapshot.model import Content
@@ -83,6 +84,7 @@ class _Inputs:
     portal: PortalObserved
     owner: Owner
     bundles: Sequence[TemplateBundle]
+    unreadable: Sequence[UnreadableDeclaration]
     ours: Mapping[str, CatalogEntity] | None
     """Entities of the catalog that are ours; None: the catalog cannot be read."""
 
@@ -118,6 +120,7 @@ class Decider:
         portal: PortalObserved,
         owner: Owner,
         bundles: Sequence[TemplateBundle],
+        unreadable: Sequence[UnreadableDeclaration],
         published: Published | None,
     ) -> Decision | None:
         """Decide on the newest complete observation; None where there has never been one.
@@ -128,6 +131,7 @@ class Decider:
             portal: what is known of the portal; without a view where it failed in the middle.
             owner: who we are towards the catalog.
             bundles: the TemplateBundles of this source.
+            unreadable: those whose spec cannot be read.
             published: what is stored.
 
         Raises:
@@ -143,6 +147,7 @@ class Decider:
             portal=portal,
             owner=owner,
             bundles=bundles,
+            unreadable=unreadable,
             ours=self._ours(visit, portal, owner),
         )
         ours = given.ours
@@ -168,6 +173,8 @@ class Decider:
             records=records_by_key(records),
             staleness=given.staleness,
             generated=memo.generated,
+            bound=bindings(records),
+            unreadable=unreadable,
         )
         prepared = await compute(preparing, large=len(observed) >= LARGE)
         if ours is not None and owner.target is not None:
@@ -180,6 +187,7 @@ class Decider:
             guard=self._publications.guard(visit.uid),
             since=_since(visit.source),
             approval=visit.source.annotations.get(APPROVE_REMOVAL),
+            spec_changed=published is not None and published.head.spec_hash != spec_hash(visit.source.spec),
         )
         plan = await self._decide(prepared, known, visit.source)
         if plan.unrecovered and plan.removal is not None and portal.connection is not None:
@@ -318,6 +326,7 @@ def _key(given: _Inputs, memo: _Memo, holders: Mapping[str, Holder]) -> tuple[ob
         given.owner,
         reading.value.digest if reading is not None and reading.value is not None else None,
         tuple(sorted((bundle.uid, bundle.generation) for bundle in given.bundles)),
+        tuple(sorted((one.uid, one.generation) for one in given.unreadable)),
         given.visit.source.annotations.get(APPROVE_REMOVAL),
         given.staleness,
         # While something is stale, each reading may be the one that is not: ``generated-at`` is in no

@@ -18,7 +18,7 @@ from skillmeat_operator.controller.remote.views import SharedView
 from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.watch.changes import Changes
-from skillmeat_operator.domain.failure import FailedError, FailureKind, Side
+from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import TemplateList
 from skillmeat_operator.domain.status.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
@@ -33,7 +33,9 @@ class SourceObserved:
     listing: Reading[TemplateList] | None = None
     """The last reading, if it is complete."""
     around: Surroundings | None = None
-    """What the server tells besides; None until it was read once."""
+    """What the server tells besides; None where it was not read, or could not be."""
+    around_failure: Failure | None = None
+    """Why it could not be read."""
     current: bool = True
     """Whether it is as new as the pending requests ask for."""
 
@@ -64,6 +66,12 @@ class Observation:
     def pending(self) -> bool:
         """Whether a side has never been read with this spec and these credentials."""
         return self.source.outcome is None or self.portal.outcome is None
+
+    @property
+    def pages_pending(self) -> bool:
+        """Whether the staleness pages have not been read yet, while the list has."""
+        source = self.source
+        return source.listing is not None and source.around is None and source.around_failure is None
 
     @property
     def current(self) -> bool:
@@ -128,7 +136,14 @@ class Gatherer:
         if latest.failure is None:
             self._judge.accepted(uid, Side.SOURCE)
             value = around.value if around is not None else None
-            return SourceObserved(outcome=SideOutcome(), listing=latest, around=value, current=current)
+            failure = around.failure if around is not None else None
+            return SourceObserved(
+                outcome=SideOutcome(),
+                listing=latest,
+                around=value,
+                around_failure=failure,
+                current=current,
+            )
         self._look_again(visit, latest, Side.SOURCE, connection.secrets)
         outcome = self._judge(visit, latest.failure, secrets=connection.secrets, began=latest.began)
         return SourceObserved(outcome=outcome, current=current)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from skillmeat_operator.adapters.kubernetes.errors import ConflictError, ForbiddenError, KubernetesError
+from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, KubernetesError
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
@@ -20,13 +20,14 @@ from skillmeat_operator.controller.publication.publications import Publications
 from skillmeat_operator.controller.publication.published import Published
 from skillmeat_operator.controller.queue import Result
 from skillmeat_operator.controller.remote.remotes import Remotes
+from skillmeat_operator.controller.visit.acting import Acted, Acting
 from skillmeat_operator.controller.visit.bundles import BundleReconciler
 from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
 from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
+from skillmeat_operator.controller.visit.catalog.missing import cannot_read
 from skillmeat_operator.controller.visit.decision import Decider, Decision, HoldersPendingError
 from skillmeat_operator.controller.visit.deletion.deleter import Deleter
 from skillmeat_operator.controller.visit.deletion.remains import remains
-from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.gather import Gatherer, Observation, PortalObserved
 from skillmeat_operator.controller.visit.planning import Planner
 from skillmeat_operator.controller.visit.resting import RestingVisits
@@ -37,7 +38,7 @@ from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.decide.configuration import publication
 from skillmeat_operator.domain.decide.filters import filter_unsupported, needs_bundle_status
 from skillmeat_operator.domain.decide.ownership import Owner
-from skillmeat_operator.domain.failure import FailedError, Failure, Side
+from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.status.source import summarise
 from skillmeat_operator.domain.status.unsynced import announce
@@ -56,19 +57,6 @@ class Identity:
     allowed_catalog_namespaces: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Acted:
-    """What acting came to."""
-
-    outcome: Outcome
-    next_view: float | None = None
-    """When the catalog has to be looked at again (monotonic seconds)."""
-    after: float | None = None
-    """Seconds after which the next visit is due."""
-    retry: bool = False
-    """It has to be tried again with the object's backoff."""
-
-
 class SourceReconciler:
     """Visits CatalogSources."""
 
@@ -79,12 +67,12 @@ class SourceReconciler:
         store: Store,
         changes: Changes,
         remotes: Remotes,
-        judge: FailureJudge,
         gatherer: Gatherer,
         decider: Decider,
         publications: Publications,
         keeper: CatalogKeeper,
         external: ExternalVerifier,
+        acting: Acting,
         deleter: Deleter,
         bundles: BundleReconciler,
         resting: RestingVisits,
@@ -98,12 +86,12 @@ class SourceReconciler:
         self._store = store
         self._changes = changes
         self._remotes = remotes
-        self._judge = judge
         self._gatherer = gatherer
         self._decider = decider
         self._publications = publications
         self._keeper = keeper
         self._external = external
+        self._acting = acting
         self._deleter = deleter
         self._bundles = bundles
         self._resting = resting
@@ -159,7 +147,7 @@ class SourceReconciler:
             allowed_catalog_namespaces=self._identity.allowed_catalog_namespaces,
         )
         observation: Observation | None = None
-        acted: _Acted | None
+        acted: Acted | None
         if where.failure is not None:
             # A setting has to change before anything may be read.
             self._remotes.forget(visit.uid)
@@ -168,7 +156,7 @@ class SourceReconciler:
                 configuration=where.failure,
                 unreadable=self._bundles.unreadable(raws),
             )
-            acted = _Acted(outcome)
+            acted = Acted(outcome)
         else:
             observation = await self._gatherer.observe(visit)
             try:
@@ -207,13 +195,7 @@ class SourceReconciler:
         """Seconds within which more is likely to be known, so that nothing is said yet; None: say it now."""
         if outcome.waiting and self._keeper.settles_soon(visit.uid):
             return self._timings.quiet_visit
-        first = not visit.source.status.conditions
-        if (
-            first
-            and observation is not None
-            and observation.source.listing is not None
-            and observation.source.around is None
-        ):
+        if not visit.source.status.conditions and observation is not None and observation.pages_pending:
             # The staleness pages come right after the list, if they come soon at all.
             left = self._timings.quiet_visit - (self._clock() - visit.spec_seen)
             return left if left > 0 else None
@@ -221,7 +203,7 @@ class SourceReconciler:
 
     async def _sync(
         self, visit: Visit, observation: Observation, raws: list[RawObject], target: str | None
-    ) -> _Acted | None:
+    ) -> Acted | None:
         """Decide and act; what goes wrong on a remote side is part of the outcome, not an exception.
 
         Returns:
@@ -239,7 +221,8 @@ class SourceReconciler:
             source=observation.source.outcome,
             catalog=portal.outcome,
             server=around.server if around is not None else None,
-            staleness_pending=around is None and observation.source.listing is not None,
+            staleness_pending=around is None and observation.source.around_failure is None,
+            staleness_failure=observation.source.around_failure,
             staleness_known=around is not None and around.staleness is not None,
             seen=CatalogSeen(url=portal.connection.url if portal.connection else None, target=target),
         )
@@ -259,24 +242,40 @@ class SourceReconciler:
                 )
             except ForbiddenError as error:
                 logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
-                return _Acted(replace(base, published=False), retry=True)
+                return Acted(replace(base, published=False), retry=True)
+            portal = self._unreadable_if_blind(visit, portal, published)
+            observation = replace(observation, portal=portal)
         serving = self._external.has_verified(visit) if is_external else published is not None
         base = replace(base, serving=serving)
         decision, portal = await self._decide(visit, observation, owner, raws, published)
         if portal.outcome is not None and portal.outcome.failure is not None:
             base = replace(base, catalog=portal.outcome)
         if decision is None:
-            return _Acted(base)
-        acted: _Acted | None
+            return Acted(base)
+        acted: Acted | None
         if is_external:
-            acted = self._verify_external(visit, decision, portal, base)
+            acted = self._acting.verify_external(visit, decision, portal, base)
             waits = self._external.keeps_waiting(visit.uid, observation.asked)
         else:
-            acted = await self._act(visit, decision, portal, base, owner=owner, target=target or "")
+            acted = await self._acting.act(visit, decision, portal, base, owner=owner, target=target or "")
             waits = self._keeper.keeps_waiting(visit.uid, observation.asked)
         if acted is None:
             return None
         return replace(acted, outcome=replace(acted.outcome, requests_overdue=not waits))
+
+    def _unreadable_if_blind(
+        self, visit: Visit, portal: PortalObserved, published: Published | None
+    ) -> PortalObserved:
+        """A token that sees nothing proves nothing (design, section 3, law 2).
+
+        Where something was published, and neither a snapshot nor the catalog tells what, the empty view is
+        what a token without permission gets.
+        """
+        status = visit.source.status
+        had = status.revision is not None and (status.entities is None or status.entities.published > 0)
+        if portal.view is None or published is not None or not had or portal.view.get().view.reads_entities:
+            return portal
+        return self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
 
     async def _decide(
         self,
@@ -288,101 +287,25 @@ class SourceReconciler:
     ) -> tuple[Decision | None, PortalObserved]:
         """Decide with the portal's help; if that fails in the middle, decide without it."""
         portal = observation.portal
-        bundles = self._bundles.models(raws)
+        bundles, frozen = self._bundles.models(raws), self._bundles.frozen(raws)
         for without_view in (False, True):
             if without_view:
                 portal = replace(portal, view=None)
             try:
                 decision = await self._decider.decide(
-                    visit, observation, portal=portal, owner=owner, bundles=bundles, published=published
+                    visit,
+                    observation,
+                    portal=portal,
+                    owner=owner,
+                    bundles=bundles,
+                    unreadable=frozen,
+                    published=published,
                 )
             except FailedError as error:
-                portal = self._portal_failed(visit, portal, error.failure)
+                portal = self._acting.portal_failed(visit, portal, error.failure)
             else:
                 return decision, portal
         raise RuntimeError("a decision without the portal cannot fail because of it")
-
-    async def _act(
-        self,
-        visit: Visit,
-        decision: Decision,
-        portal: PortalObserved,
-        base: Outcome,
-        *,
-        owner: Owner,
-        target: str,
-    ) -> _Acted:
-        """Publish, then bring the catalog in step and look whether it is."""
-        plan = decision.plan
-        base = replace(base, plan=plan)
-        if not plan.publishable:
-            return _Acted(base, retry=True)
-        republished = False
-        if decision.content is not None and decision.form is not None:
-            stored = self._publications.current(visit.uid)
-            if stored is None or not stored.form.covers(decision.form):
-                visit.ensure_current()
-                try:
-                    republished = await self._publications.publish(
-                        visit.source,
-                        decision.content,
-                        decision.form,
-                        revision=plan.revision,
-                        guard=plan.guard,
-                        target=target,
-                    )
-                except (ForbiddenError, ConflictError) as error:
-                    # Nothing of it is believed: the next visit looks at what is stored and decides anew.
-                    logger.warning("the snapshot of %s was not stored: %s", _name(visit.raw), error)
-                    return _Acted(replace(base, published=False), retry=True)
-        base = replace(base, serving=self._publications.current(visit.uid) is not None)
-        if portal.view is None or portal.connection is None:
-            return _Acted(base)
-        connection = portal.connection
-        try:
-            verified = await self._keeper.keep(
-                visit, plan, portal=portal, owner=owner, target=target, republished=republished
-            )
-        except FailedError as error:
-            portal = self._portal_failed(visit, portal, error.failure)
-            return _Acted(replace(base, catalog=portal.outcome))
-        self._judge.accepted(visit.uid, Side.CATALOG)
-        seen = CatalogSeen(url=connection.url, target=verified.target, entity_ref=verified.entity_ref)
-        outcome = replace(
-            base,
-            state=verified.state,
-            converging=verified.converging,
-            unread=verified.unread,
-            diagnosis=verified.diagnosis,
-            moved=verified.moved,
-            seen=seen,
-        )
-        return _Acted(outcome, next_view=verified.next_view)
-
-    def _verify_external(
-        self, visit: Visit, decision: Decision, portal: PortalObserved, base: Outcome
-    ) -> _Acted | None:
-        try:
-            verified = self._external.verify(visit, decision.plan, portal, base)
-        except FailedError as error:
-            portal = self._portal_failed(visit, portal, error.failure)
-            plan = replace(decision.plan, publishable=True)
-            return _Acted(replace(base, plan=plan, catalog=portal.outcome))
-        if verified is None:
-            return None
-        outcome, after = verified
-        if outcome.state is not None:
-            self._judge.accepted(visit.uid, Side.CATALOG)
-        return _Acted(outcome, after=after)
-
-    def _portal_failed(self, visit: Visit, portal: PortalObserved, failure: Failure) -> PortalObserved:
-        """Take in that a call to the portal failed in the middle of a visit."""
-        self._remotes.views.failed(visit.uid, failure)
-        self._keeper.failed(visit.uid)
-        connection = portal.connection
-        secrets = connection.secrets if connection is not None else ""
-        judged = self._judge(visit, failure, secrets=secrets, began=visit.began)
-        return replace(portal, outcome=judged, view=None)
 
     async def _wait(self, visit: Visit) -> Result:
         """End the visit: a reading that is under way marks the object due.

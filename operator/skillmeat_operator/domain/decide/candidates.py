@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from skillmeat_operator.api.keys import TEMPLATE_STALE
@@ -13,7 +14,13 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
 from skillmeat_operator.api.v1alpha1.policies import PublishPolicy
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide import declarations
-from skillmeat_operator.domain.decide.declarations import BundleIdentity, Declaration, Declarations, Match
+from skillmeat_operator.domain.decide.declarations import (
+    BundleIdentity,
+    Declaration,
+    Declarations,
+    Match,
+    UnreadableDeclaration,
+)
 from skillmeat_operator.domain.decide.filters import select
 from skillmeat_operator.domain.decide.staleness import is_stale
 from skillmeat_operator.domain.observation import Json, StalenessReading
@@ -105,6 +112,8 @@ def prepare(
     records: Mapping[str, Record],
     staleness: StalenessReading | None,
     generated: Mapping[str, datetime],
+    bound: Mapping[str, str] = MappingProxyType({}),
+    unreadable: Sequence[UnreadableDeclaration] = (),
 ) -> Prepared:
     """Turn observed elements into candidates.
 
@@ -116,6 +125,8 @@ def prepare(
         records: what is published, by key.
         staleness: reading of the staleness pages, if there is one.
         generated: ``generated-at`` as observed now, by bundle id.
+        bound: as :func:`~skillmeat_operator.domain.decide.declarations.match` takes it.
+        unreadable: TemplateBundles of this source whose spec cannot be read.
     """
     identities = [identify(element, position) for position, element in enumerate(elements)]
     observed = frozenset(identity.key for identity in identities)
@@ -124,7 +135,9 @@ def prepare(
         for key, record in records.items()
         if key not in observed
     ]
-    matched = declarations.match(bundles, identities, remembered=remembered)
+    matched = declarations.match(
+        bundles, identities, remembered=remembered, bound=bound, unreadable=unreadable
+    )
     candidates = tuple(
         _candidate(
             element,
@@ -133,12 +146,20 @@ def prepare(
             context=context,
             declaration=matched.by_key.get(identity.key),
             record=records.get(identity.key),
+            frozen=is_frozen(identity.key, matched, published=identity.key in records),
             staleness=staleness,
             generated=generated,
         )
         for element, identity in zip(elements, identities, strict=True)
     )
     return Prepared(candidates=candidates, declarations=matched, observed_keys=observed)
+
+
+def is_frozen(key: str, matched: Declarations, *, published: bool) -> bool:
+    """Whether what was decided last for a bundle stands: what its TemplateBundle says is not known."""
+    if key in matched.by_key:
+        return False
+    return key in matched.frozen or (matched.freezes_rest and not published)
 
 
 def identify(element: Json, position: int) -> BundleIdentity:
@@ -168,20 +189,35 @@ def source_facts(element: Json) -> SourceFacts:
     )
 
 
-def still_wanted(record: Record, declaration: Declaration | None, *, spec: CatalogSourceSpec) -> bool:
-    """Whether the current spec and TemplateBundles would publish a record whose bundle the source lost."""
-    if not select(
-        spec.filters,
-        record.facts.as_element(),
-        bundle_status=record.bundle_status,
-        published=True,
-    ):
-        return False
+def takes_out(
+    record: Record, matched: Declarations, key: str, *, spec: CatalogSourceSpec, spec_changed: bool
+) -> bool:
+    """Whether somebody declared that a record, as it was published, leaves (design, section 3, law 4).
+
+    The CatalogSource's spec, or the TemplateBundle that governs the record, is another one than the record
+    was decided with, and the present one takes it out. That its bundle is gone, or that upstream changed its
+    tags, type, status or title, declares nothing.
+
+    Args:
+        record: what is published.
+        matched: TemplateBundles of the source, matched.
+        key: of its bundle.
+        spec: of the CatalogSource.
+        spec_changed: whether the stored decision was made with another spec.
+    """
+    facts = record.facts.as_element()
+    taken = select(spec.filters, facts, bundle_status=record.bundle_status, published=True)
+    if spec_changed and not taken:
+        return True
+    declaration = matched.by_key.get(key)
     if declaration is None:
-        return spec.publish_policy is PublishPolicy.ALL
+        if spec.publish_policy is PublishPolicy.ALL or is_frozen(key, matched, published=True):
+            return False
+        # Nothing declares it any more: because the policy changed, or its TemplateBundle is another or gone.
+        return spec_changed or record.declaration_hash not in matched.hashes
     if not declaration.publishes:
-        return False
-    return declaration.range is None or declaration.range.accepts(record.bundle_version)
+        return True
+    return declaration.range is not None and not declaration.range.accepts(record.bundle_version)
 
 
 def _candidate(
@@ -192,6 +228,7 @@ def _candidate(
     context: NormaliseContext,
     declaration: Declaration | None,
     record: Record | None,
+    frozen: bool,
     staleness: StalenessReading | None,
     generated: Mapping[str, datetime],
 ) -> Candidate:
@@ -203,9 +240,12 @@ def _candidate(
     built = generated.get(identity.bundle_id or "") or generated_at(root)
     version = bundle_version(root)
     selected = select(spec.filters, root, bundle_status=status, published=record is not None)
-    if spec.publish_policy is PublishPolicy.DECLARED and declaration is None:
+    if spec.publish_policy is PublishPolicy.DECLARED and declaration is None and not frozen:
         selected = False
     fate = _wish(declaration, version) if selected else Fate.UNSELECTED
+    if frozen and selected:
+        # As if its TemplateBundle were suspended: nobody can tell what it says.
+        fate = Fate.SUSPENDED
 
     entity: Json | None = None
     ref: str | None = None

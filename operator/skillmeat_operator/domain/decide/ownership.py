@@ -43,6 +43,13 @@ class Owner:
             return True
         return self.target is not None and entity.origin == f"url:{self.target}" and not exists(uid)
 
+    def brought(self, entity: CatalogEntity) -> bool:
+        """Whether an entity came from our own target without a marker: a processor of the catalog strips it.
+
+        It is ours, or nobody can tell whose it is; it is certainly not another provider's.
+        """
+        return entity.managed_by is None and self.target is not None and entity.origin == f"url:{self.target}"
+
     def owned(
         self, entities: Mapping[str, CatalogEntity], *, exists: Callable[[str], bool]
     ) -> dict[str, CatalogEntity]:
@@ -73,7 +80,7 @@ def foreign_holders(
     return {
         ref: Holder(origin=shown_origin(entity.origin))
         for ref, entity in entities.items()
-        if entity is not None and not owner.owns(entity, exists=exists)
+        if entity is not None and not owner.owns(entity, exists=exists) and not owner.brought(entity)
     }
 
 

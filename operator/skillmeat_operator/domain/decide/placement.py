@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from skillmeat_operator.api.keys import GENERATED_AT, TEMPLATE_STALE
 from skillmeat_operator.domain.decide.candidates import Candidate, Fate
-from skillmeat_operator.domain.decide.declarations import declaration_hash
+from skillmeat_operator.domain.decide.declarations import binding_of, declaration_hash
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.snapshot.model import HeldReason, Record
 from skillmeat_operator.domain.template.entity import annotation, content_hash
@@ -156,6 +156,7 @@ def record_of(candidate: Candidate, previous: Record | None) -> Record:
         lost_since=None,
         bundle_status=candidate.bundle_status,
         declaration_hash=declaration_hash(declaration.bundle) if declaration is not None else None,
+        declared_by=binding_of(declaration.bundle) if declaration is not None else None,
     )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from skillmeat_operator.api.keys import GENERATED_AT
 from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
-from skillmeat_operator.domain.decide.candidates import Fate, Prepared, source_facts, still_wanted
+from skillmeat_operator.domain.decide.candidates import Fate, Prepared, is_frozen, source_facts, takes_out
+from skillmeat_operator.domain.decide.declarations import binding_of
 from skillmeat_operator.domain.decide.guard import GuardVerdict, Held, Losses, judge
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.decide.placement import Placement, Refusal
 from skillmeat_operator.domain.observation import CatalogEntity, Json
-from skillmeat_operator.domain.snapshot.model import GuardState, HeldReason, Record
+from skillmeat_operator.domain.snapshot.model import GuardState, HeldReason, Record, SourceFacts
 from skillmeat_operator.domain.template.document import revision
 from skillmeat_operator.domain.template.entity import annotation, bundle_id, bundle_version, content_hash
 from skillmeat_operator.domain.template.moments import read_moment
@@ -35,6 +37,8 @@ class Known:
     """``status.removal.since``, for the case that the snapshot was lost."""
     approval: str | None
     """Annotation ``skillmeat.io/approve-removal``."""
+    spec_changed: bool = False
+    """Whether what is stored was decided with another spec of the CatalogSource."""
     recovered: Mapping[str, Json] = field(default_factory=dict)
     """Entities read back from the catalog in full, by ref, each proven by its content hash."""
 
@@ -116,7 +120,7 @@ def decide(
     before.update(_recovered_records(known, before))
     selection = Placement.of(prepared.candidates, before, known.holders)
     accepted, carried = selection.accepted, selection.carried
-    for key in _frozen(prepared, before, spec=spec):
+    for key in _frozen(prepared, before):
         selection.carry(key, HeldReason.SUSPENDED)
 
     unknown = [
@@ -129,11 +133,12 @@ def decide(
     ]
     lost = {
         key: record
-        for key, record in _gone(prepared, before, spec=spec).items()
-        if record.ref not in selection.refs
+        for key, record in _leaving(prepared, before, selection).items()
+        if not takes_out(record, prepared.declarations, key, spec=spec, spec_changed=known.spec_changed)
     }
     began = (read_moment(known.guard.since) if known.guard.id else None) or now
-    recent = _recent_losses(known.records, prepared, selection.refs, since=began - window)
+    placed = accepted.keys() | carried.keys()
+    recent = _recent_losses(known.records, placed, selection.refs, since=began - window)
     # A held loss that a spec or a TemplateBundle takes out now goes on counting: it must not release the
     # others.
     recent += tuple(
@@ -141,10 +146,14 @@ def decide(
         for key, record in before.items()
         if record.held is HeldReason.LOST
         and key not in lost
-        and key not in prepared.observed_keys
+        and key not in placed
         and record.ref not in selection.refs
     )
-    published_before = len(before) + len(unknown)
+    published_before = len(before)
+    if known.records is None:
+        # Without a snapshot: the union of what the catalog shows as ours and what is observed.
+        shown = {entity.ref for entity in (known.ours or {}).values()}
+        published_before = len(shown | selection.refs | {record.ref for record in before.values()})
     verdict = judge(
         Losses(
             current=frozenset(record.ref for record in lost.values()) | frozenset(unknown),
@@ -170,8 +179,9 @@ def decide(
     by_key = {**accepted, **carried}
     records = tuple(sorted(by_key.values(), key=lambda record: record.ref))
     selected = [one for one in prepared.candidates if one.fate is not Fate.UNSELECTED]
+    traces = tombstones + _bindings(prepared, by_key, known.records)
     return Plan(
-        records=records + tuple(sorted(tombstones, key=lambda record: record.ref)),
+        records=records + tuple(sorted(traces, key=lambda record: (record.ref, record.bundle_id or ""))),
         discovered=len(prepared.candidates),
         selected=len(selected),
         withheld=selection.withheld,
@@ -190,35 +200,87 @@ def decide(
     )
 
 
-def _gone(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> dict[str, Record]:
-    """Records whose bundle the observation lacks and that would still be published, by key."""
-    return {
-        key: record
-        for key, record in before.items()
-        if key not in prepared.observed_keys
-        and still_wanted(record, prepared.declarations.by_key.get(key), spec=spec)
-    }
+def _leaving(prepared: Prepared, before: Mapping[str, Record], selection: Placement) -> dict[str, Record]:
+    """Records of which nothing stays in the document as it is now decided, by key.
+
+    What somebody else holds is a conflict, and what a TemplateBundle takes out was decided with its
+    candidate.
+    """
+    leaving: dict[str, Record] = {}
+    for key, record in before.items():
+        if key in selection.accepted or key in selection.carried or record.ref in selection.refs:
+            continue
+        candidate = prepared.by_key.get(key)
+        if candidate is None or candidate.fate is Fate.UNSELECTED:
+            leaving[key] = record
+    return leaving
 
 
-def _frozen(prepared: Prepared, before: Mapping[str, Record], *, spec: CatalogSourceSpec) -> list[str]:
-    """Keys of bundles that are gone from the source while their TemplateBundle is suspended: they stay."""
+def _frozen(prepared: Prepared, before: Mapping[str, Record]) -> list[str]:
+    """Keys of bundles that are gone from the source while their TemplateBundle is suspended, or says nothing
+    that could be read: they stay.
+    """
+    matched = prepared.declarations
     return [
         key
-        for key in _gone(prepared, before, spec=spec)
-        if (declaration := prepared.declarations.by_key.get(key)) is not None
-        and declaration.bundle.spec.suspend
+        for key in before
+        if key not in prepared.observed_keys
+        and (
+            is_frozen(key, matched, published=True)
+            or ((declaration := matched.by_key.get(key)) is not None and declaration.bundle.spec.suspend)
+        )
     ]
 
 
+def _bindings(
+    prepared: Prepared, by_key: Mapping[str, Record], records: tuple[Record, ...] | None
+) -> tuple[Record, ...]:
+    """Which bundle each TemplateBundle means that names one, where no published record says so.
+
+    One that is ambiguous or cannot be read at the moment stays bound as it was.
+    """
+    made = {
+        binding: Record(
+            ref=f"bundle:{one.key}",
+            facts=SourceFacts(name=""),
+            bundle_id=one.key,
+            bundle_version=None,
+            generated_at=None,
+            content_hash="",
+            entity=None,
+            declared_by=binding,
+        )
+        for one in prepared.declarations.by_key.values()
+        if one.key is not None and one.key not in by_key and (binding := binding_of(one.bundle)) is not None
+    }
+    kept = {
+        record.declared_by: record
+        for record in records or ()
+        if record.declared_by is not None
+        and record.is_binding
+        and record_key(record) in prepared.declarations.frozen
+    }
+    return tuple((kept | made).values())
+
+
+def bindings(records: tuple[Record, ...] | None) -> dict[str, str]:
+    """Keys of bundles by the TemplateBundle that is bound to them, as the snapshot knows."""
+    return {
+        record.declared_by: record_key(record)
+        for record in records or ()
+        if record.declared_by is not None and (record.entity is not None or record.is_binding)
+    }
+
+
 def _recent_losses(
-    records: tuple[Record, ...] | None, prepared: Prepared, taken: set[str], *, since: datetime
+    records: tuple[Record, ...] | None, placed: AbstractSet[str], taken: set[str], *, since: datetime
 ) -> tuple[Record, ...]:
     """Losses after ``since`` that were acted on and have not come back."""
     return tuple(
         record
         for record in records or ()
         if record.entity is None
-        and record_key(record) not in prepared.observed_keys
+        and record_key(record) not in placed
         and record.ref not in taken
         and (lost := read_moment(record.lost_since)) is not None
         and lost > since

@@ -69,7 +69,7 @@ class Record:
     content_hash: str
     """``sha256:`` and hex digits."""
     entity: Json | None
-    """As published. None: a loss that was acted on, kept while the removal guard counts it."""
+    """As published. None: a loss that was acted on, kept while the removal guard counts it, or a binding."""
     held: HeldReason | None = None
     lost_since: str | None = None
     """RFC 3339: when the source was first seen without it."""
@@ -77,6 +77,15 @@ class Record:
     """Last known status of the bundle (``draft``, ``published``, ``deprecated``)."""
     declaration_hash: str | None = None
     """Digest of the TemplateBundle spec this was decided with."""
+    declared_by: str | None = None
+    """The TemplateBundle that governs it by name: its UID and that name. Of a bundle that is not published a
+    record says just that.
+    """
+
+    @property
+    def is_binding(self) -> bool:
+        """Whether it is kept only because a TemplateBundle is bound to its bundle."""
+        return self.entity is None and self.lost_since is None and self.declared_by is not None
 
 
 @dataclass(frozen=True, slots=True)

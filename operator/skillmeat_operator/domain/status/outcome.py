@@ -61,6 +61,8 @@ class Outcome:
     staleness_known: bool = False
     staleness_pending: bool = False
     """The staleness pages have not been read yet: what was told of this generation still stands."""
+    staleness_failure: Failure | None = None
+    """Why the staleness pages could not be read: no sync fails because of it."""
     seen: CatalogSeen | None = None
     requests: tuple[str | None, str | None] = (None, None)
     """Tokens of the requested reconciles that this visit answers: ours and Flux's."""

@@ -8,6 +8,7 @@ from skillmeat_operator.api.v1alpha1.policies import Severity
 from skillmeat_operator.domain.decide.declarations import Declaration, Match
 from skillmeat_operator.domain.decide.placement import Refusal
 from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.failure import Failure
 from skillmeat_operator.domain.status.outcome import Outcome, UnreadableBundle
 from skillmeat_operator.domain.template.grammar import printable
 from skillmeat_operator.domain.verify.diagnosis import Finding, conflict_message
@@ -30,6 +31,8 @@ def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
     problems += [_conflict(refusal) for refusal in plan.conflicting]
     problems += [_ambiguous(one, plan) for one in ambiguous(plan)]
     problems += [_unreadable(one) for one in outcome.unreadable]
+    if outcome.staleness_failure is not None:
+        problems.append(_pages(outcome.staleness_failure))
     if outcome.state is not None:
         bundle_ids = {record.ref: record.bundle_id for record in plan.published}
         reasons = missing_with_reason(outcome)
@@ -107,6 +110,14 @@ def _unreadable(bundle: UnreadableBundle) -> Problem:
         f"TemplateBundle {bundle.name} cannot be read ({bundle.problem}): what was published of its bundle "
         "stays, and nothing new of it is; correct it, or upgrade the operator",
     )
+
+
+def _pages(failure: Failure) -> Problem:
+    said = (
+        "status and age of the bundles cannot be told, and new ones that a filter asks it of wait: "
+        f"{failure.message}"
+    )
+    return Problem(severity=Severity.WARNING, reason=failure.reason, message=said[:1024])
 
 
 def _problem(ref: str | None, bundle_id: str | None, reason: Reason, message: str) -> Problem:

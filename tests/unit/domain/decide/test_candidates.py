@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillmeat_operator.domain.decide.candidates import Candidate, Fate, identify, source_facts, still_wanted
-from skillmeat_operator.domain.decide.declarations import BundleIdentity, Declaration, Match
-from skillmeat_operator.domain.decide.versions import VersionRange
+from skillmeat_operator.domain.decide.candidates import Candidate, Fate, identify, source_facts, takes_out
+from skillmeat_operator.domain.decide.declarations import BundleIdentity
 from skillmeat_operator.domain.observation import BundleFacts, StalenessReading
 from skillmeat_operator.domain.snapshot.model import Record, SourceFacts
 from tests.conditions import builders as a
@@ -165,29 +164,29 @@ RECORD = a.plan(a.elements(1)).published[0]
 
 
 @pytest.mark.parametrize(
-    ("spec", "declaration", "wanted"),
+    ("spec", "bundles", "changed", "out"),
     [
-        pytest.param({}, None, True, id="all"),
-        pytest.param({"filters": {"exclude": [{"names": ["t0"]}]}}, None, False, id="filtered-now"),
-        pytest.param({"publishPolicy": "Declared"}, None, False, id="declaration-deleted"),
-        pytest.param({"publishPolicy": "Declared"}, {}, True, id="declared"),
-        pytest.param({}, {"publish": False}, False, id="publish-false"),
-        pytest.param({}, {"suspend": True}, True, id="suspended"),
-        pytest.param({}, {"version": "^1.0.0"}, True, id="inside-its-range"),
-        pytest.param({}, {"version": "^2.0.0"}, False, id="outside-its-range"),
+        pytest.param({}, [], False, False, id="all"),
+        pytest.param(
+            {"filters": {"exclude": [{"names": ["t0"]}]}}, [], True, True, id="filtered-by-a-new-spec"
+        ),
+        pytest.param(
+            {"filters": {"exclude": [{"names": ["t0"]}]}}, [], False, False, id="filtered-by-the-same-spec"
+        ),
+        pytest.param({"publishPolicy": "Declared"}, [], True, True, id="policy-changed"),
+        pytest.param({"publishPolicy": "Declared"}, [{}], False, False, id="declared"),
+        pytest.param({}, [{"publish": False}], False, True, id="publish-false"),
+        pytest.param({}, [{"suspend": True}], False, False, id="suspended"),
+        pytest.param({}, [{"version": "^1.0.0"}], False, False, id="inside-its-range"),
+        pytest.param({}, [{"version": "^2.0.0"}], False, True, id="outside-its-range"),
     ],
 )
-def test_still_wanted(spec: dict[str, Any], declaration: dict[str, Any] | None, wanted: bool) -> None:
-    declared = None
-    if declaration is not None:
-        text = declaration.get("version")
-        declared = Declaration(
-            bundle=a.bundle(declaration),
-            match=Match.FOUND,
-            key="id-t0",
-            range=VersionRange.parse(text) if text else None,
-        )
-    assert still_wanted(RECORD, declared, spec=a.source(spec).spec) is wanted
+def test_who_takes_a_record_out(
+    spec: dict[str, Any], bundles: list[dict[str, Any]], changed: bool, out: bool
+) -> None:
+    found = a.prepared([], bundles=[a.bundle(one) for one in bundles], records=(RECORD,))
+    chosen = a.source(spec).spec
+    assert takes_out(RECORD, found.declarations, "id-t0", spec=chosen, spec_changed=changed) is out
 
 
 json = st.recursive(

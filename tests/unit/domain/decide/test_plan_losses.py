@@ -108,7 +108,7 @@ def test_what_is_asked_for_is_no_loss_while_a_removal_is_held(
     spec: dict[str, Any], bundles: list[Any]
 ) -> None:
     held_back = a.plan([], before=a.plan(a.elements(6)))
-    plan = a.plan([], of=a.source(spec), bundles=bundles, before=held_back)
+    plan = a.plan([], of=a.source(spec), bundles=bundles, before=held_back, spec_changed=True)
     assert (plan.removal, a.names(plan)) == (None, [])
 
 

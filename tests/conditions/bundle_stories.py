@@ -102,6 +102,55 @@ def ambiguous(world: World) -> None:
     world.visit()
 
 
+def became_ambiguous(world: World) -> None:
+    world.edit(bundleRef={"name": "Title of t0"}, version="^1.0.0")
+    world.visit()
+    world.observed = [*world.observed, a.element("t9", title="Title of t0")]
+    world.visit()
+
+
+def changed_to_an_ambiguous_name(world: World) -> None:
+    world.visit()
+    world.observed = [*world.observed, a.element("t9", title="Title of t0")]
+    world.edit(bundleRef={"name": "Title of t0"})
+    world.visit()
+
+
+def changed_to_an_unknown_bundle(world: World) -> None:
+    world.visit()
+    world.edit(bundleRef={"id": "nowhere"})
+    world.visit()
+
+
+def changed_to_a_bundle_of_an_older_twin(world: World) -> None:
+    world.bundles["elder"] = a.raw_bundle(
+        {"bundleRef": {"id": "id-t1"}}, name="elder", creationTimestamp="2025-01-01T00:00:00Z"
+    )
+    world.visit()
+    world.edit(bundleRef={"id": "id-t1"})
+    world.visit()
+
+
+def changed_to_another_source(world: World) -> None:
+    world.visit()
+    world.edit(sourceRef={"name": "elsewhere"})
+    world.say("tb", None, source_exists=False)
+
+
+def refused_while_others_are_on_their_way(world: World) -> None:
+    world.decide()
+    world.catch_up()
+    finding = Finding(Reason.SCHEMA_REFUSED, "correct the template")
+    del world.shown[a.ref("t0")], world.shown[a.ref("t5")]
+    found = world.outcome(diagnosis=Diagnosis(entities={a.ref("t0"): finding}))
+    world.visit(replace(found, converging=frozenset({a.ref("t5")})))
+
+
+def nothing_published(world: World) -> None:
+    world.observed = [a.invalid("t0"), a.invalid("t1")]
+    world.visit()
+
+
 def named(world: World) -> None:
     world.edit(bundleRef={"name": "Title of t3"})
     world.visit()

@@ -18,7 +18,7 @@ from skillmeat_operator.domain.status.spec_version import SpecVersion
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
-from tests.conditions.laws import check, conditions, written
+from tests.conditions.laws import check, conditions, mark, written
 
 GRACE = timedelta(minutes=2)
 
@@ -51,12 +51,14 @@ class World:
     def edit(self, bundle: str = "tb", **spec: Any) -> None:
         """Change the spec of a TemplateBundle; None takes a field out."""
         obj = self.bundles[bundle]
+        mark(obj)
         merged = {**obj["spec"], **spec}
         obj["spec"] = {key: value for key, value in merged.items() if value is not None}
         obj["metadata"]["generation"] += 1
 
     def edit_source(self, **spec: Any) -> None:
         """Change the spec of the CatalogSource."""
+        mark(self.source)
         self.source["spec"] = {**self.source["spec"], **spec}
         self.source["metadata"]["generation"] += 1
 

@@ -27,6 +27,22 @@ PLANS: dict[str, Plan] = {
     "not a template": a.plan([*a.elements(1), None, 7, {"kind": "Template"}]),
     "duplicates": a.plan([a.element("t0"), a.element("t0", id="other"), a.element("T0", id="third")]),
     "conflict": a.plan(a.elements(3), holders={a.ref("t1"): Holder(origin="url:http://else.example/x")}),
+    "all invalid": a.plan([a.invalid("t0"), a.invalid("t1"), None]),
+    "all held by others": a.plan(
+        a.elements(2),
+        holders={a.ref(f"t{one}"): Holder(origin="url:http://else.example/x") for one in (0, 1)},
+    ),
+    "invalid and conflicting": a.plan(
+        [a.invalid("t0"), a.element("t1")], holders={a.ref("t1"): Holder(origin=None)}
+    ),
+    "all invalid, one as it was before": a.plan(
+        [a.invalid("t0"), a.invalid("t1")], before=a.plan(a.elements(1))
+    ),
+    "all withheld": a.plan(a.elements(1), bundles=[a.bundle({"publish": False})]),
+    "ambiguous": a.plan(
+        [a.element("t0", title="Same"), a.element("t1", title="Same"), a.element("t2")],
+        bundles=[a.bundle({"bundleRef": {"name": "Same"}})],
+    ),
     "removal held": a.plan([], before=a.plan(a.elements(6))),
     "held and invalid": a.plan([a.invalid("t0")], before=a.plan(a.elements(9))),
     "nothing known": a.plan(a.elements(3), records=None, ours=None),

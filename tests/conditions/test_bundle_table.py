@@ -37,6 +37,13 @@ ALONE = ("False", False, False)
         (story_of.not_found_and_created_later, DONE, "Succeeded", "Current"),
         (story_of.gone_while_its_removal_is_held, WORKING, "BundleNotFound", "InProgress"),
         (story_of.ambiguous, STUCK, "AmbiguousBundle", "Failed"),
+        (story_of.became_ambiguous, STUCK, "AmbiguousBundle", "Failed"),
+        (story_of.changed_to_an_ambiguous_name, STUCK, "AmbiguousBundle", "Failed"),
+        (story_of.changed_to_an_unknown_bundle, WORKING, "BundleNotFound", "InProgress"),
+        (story_of.changed_to_a_bundle_of_an_older_twin, STUCK, "DuplicateDeclaration", "Failed"),
+        (story_of.changed_to_another_source, WORKING, "SourceNotFound", "InProgress"),
+        (story_of.refused_while_others_are_on_their_way, STUCK, "SchemaRefused", "Failed"),
+        (story_of.nothing_published, STUCK, "EntityInvalid", "Failed"),
         (story_of.named, DONE, "Succeeded", "Current"),
         (story_of.made_anew_under_the_same_name, DONE, "Succeeded", "Current"),
         (story_of.not_published, DONE, "HeldBack", "Current"),
@@ -96,6 +103,34 @@ def test_row(
     obj = world.bundles["tb"]
     assert (situation(obj), reason(obj)) == (expected, why)
     assert judge(obj).status == kstatus
+
+
+@pytest.mark.parametrize(
+    ("story", "resolved", "accepted", "synced"),
+    [
+        (story_of.became_ambiguous, "False", "Unknown", "False"),
+        (story_of.changed_to_an_ambiguous_name, "False", "Unknown", "False"),
+        (story_of.left_out_by_a_filter, "True", "True", "False"),
+        (story_of.changed_to_an_unknown_bundle, "False", "Unknown", "False"),
+        (story_of.gone_while_its_removal_is_held, "False", "Unknown", "True"),
+        (story_of.changed_to_a_bundle_of_an_older_twin, "True", "Unknown", "False"),
+        (story_of.changed_to_another_source, "False", "Unknown", "Unknown"),
+        (story_of.source_broken_and_changed_since, "Unknown", "Unknown", "Unknown"),
+        (story_of.source_broken_and_ready_before, "True", "True", "True"),
+        (story_of.suspended_with_another_spec, "Unknown", "Unknown", "Unknown"),
+        (story_of.suspended_as_settled, "True", "True", "True"),
+        (story_of.source_suspended_and_changed_since, "Unknown", "Unknown", "Unknown"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_is_not_well_keeps_no_condition_of_before(
+    judge: JudgeFunction, story: Callable[[World], None], resolved: str, accepted: str, synced: str
+) -> None:
+    world = World(judge)
+    story(world)
+    found = conditions(world.bundles["tb"])
+    told = tuple(found[kind]["status"] for kind in ("Resolved", "VersionAccepted", "CatalogSynced"))
+    assert told == (resolved, accepted, synced)
 
 
 def test_the_version_that_is_held_is_told_beside_the_available_one(judge: JudgeFunction) -> None:

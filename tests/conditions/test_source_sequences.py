@@ -15,13 +15,13 @@ from skillmeat_operator.domain.status.spec_version import SpecVersion
 from skillmeat_operator.domain.status.unsynced import announce, finalizing, suspended
 from tests.conditions import builders as a
 from tests.conditions.conftest import JudgeFunction
-from tests.conditions.laws import check, conditions, situation, written
+from tests.conditions.laws import STRANGER, check, conditions, mark, situation, written
 from tests.conditions.outcomes import outcomes, row, well
 
 GRACE = 900.0
 Step = tuple[str, Any]
 
-seconds = st.sampled_from([0, 1, 20, 119, 121, 600, 899, 901, 3600])
+seconds = st.sampled_from([0, 1, 20, 119, 121, 600, 899, 901, 3600, -7200])
 steps = st.lists(
     st.tuples(
         st.one_of(
@@ -47,10 +47,13 @@ class Life:
         self.judge = judge
         self.now = a.NOW
         self.obj = a.raw_source({"outageGracePeriod": "15m"})
+        self.obj["status"]["conditions"] = [STRANGER]
 
     def step(self, what: str, given_: Any) -> None:
         """Do one thing to the object."""
         metadata = self.obj["metadata"]
+        if what in {"spec", "delete", "suspend"}:
+            mark(self.obj)
         if metadata.get("deletionTimestamp") is not None:
             self.write("deleting")
         elif what == "delete":
@@ -63,7 +66,8 @@ class Life:
             metadata["generation"] += 1
             self.obj["spec"]["suspend"] = True
             self.write("suspended", settled=given_)
-            metadata["generation"] += 1
+            mark(self.obj)
+            self.obj["metadata"]["generation"] += 1
             self.obj["spec"]["suspend"] = False
         elif what == "announce":
             if not conditions(self.obj):

@@ -190,9 +190,12 @@ class Decider:
             spec_changed=published is not None and published.head.spec_hash != spec_hash(visit.source.spec),
         )
         plan = await self._decide(prepared, known, visit.source)
-        if plan.unrecovered and plan.removal is not None and portal.connection is not None:
+        held = plan.removal is not None or not plan.publishable
+        if plan.unrecovered and held and portal.connection is not None:
             recovered = await self._recover(plan.unrecovered, portal.connection.client)
-            plan = await self._decide(prepared, replace(known, recovered=recovered), visit.source)
+            unproven = frozenset(plan.unrecovered) - recovered.keys()
+            known = replace(known, recovered=recovered, unproven=unproven)
+            plan = await self._decide(prepared, known, visit.source)
         content = Content(records=plan.records, observed=tuple(observed))
         form = await self._form(visit, content, plan)
         memo.plan, memo.form, memo.holders = without_entities(plan), form, holders

@@ -243,7 +243,7 @@ class SourceReconciler:
             except ForbiddenError as error:
                 logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
                 return Acted(replace(base, published=False), retry=True)
-            portal = self._unreadable_if_blind(visit, portal, published)
+            portal = await self._unreadable_if_blind(visit, portal, published, target)
             observation = replace(observation, portal=portal)
         serving = self._external.has_verified(visit) if is_external else published is not None
         base = replace(base, serving=serving)
@@ -263,18 +263,23 @@ class SourceReconciler:
             return None
         return replace(acted, outcome=replace(acted.outcome, requests_overdue=not waits))
 
-    def _unreadable_if_blind(
-        self, visit: Visit, portal: PortalObserved, published: Published | None
+    async def _unreadable_if_blind(
+        self, visit: Visit, portal: PortalObserved, published: Published | None, target: str | None
     ) -> PortalObserved:
         """A token that sees nothing proves nothing (design, section 3, law 2).
 
         Where something was published, and neither a snapshot nor the catalog tells what, the empty view is
-        what a token without permission gets.
+        what a token without permission gets. A portal that lost its data shows the same; there the entity
+        of a location that is registered tells the two apart.
         """
         status = visit.source.status
         had = status.revision is not None and (status.entities is None or status.entities.published > 0)
         if portal.view is None or published is not None or not had or portal.view.get().view.reads_entities:
             return portal
+        try:
+            await self._keeper.register_unlisted(visit, portal, target)
+        except FailedError as error:
+            return self._acting.portal_failed(visit, portal, error.failure)
         return self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
 
     async def _decide(

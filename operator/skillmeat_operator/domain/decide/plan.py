@@ -41,6 +41,8 @@ class Known:
     """Whether what is stored was decided with another spec of the CatalogSource."""
     recovered: Mapping[str, Json] = field(default_factory=dict)
     """Entities read back from the catalog in full, by ref, each proven by its content hash."""
+    unproven: frozenset[str] = frozenset()
+    """Refs that were read back and did not prove themselves: nothing can be carried over of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +125,7 @@ def decide(
     for key in _frozen(prepared, before):
         selection.carry(key, HeldReason.SUSPENDED)
 
-    unknown = [
-        entity.ref
-        for entity in (known.ours or {}).values()
-        if known.records is None
-        and entity.ref not in selection.refs
-        and (entity.bundle_id or "") not in prepared.observed_keys
-        and entity.ref not in known.recovered
-    ]
+    needed, unknown = _unknown(prepared, known, selection)
     lost = {
         key: record
         for key, record in _leaving(prepared, before, selection).items()
@@ -156,7 +151,7 @@ def decide(
         published_before = len(shown | selection.refs | {record.ref for record in before.values()})
     verdict = judge(
         Losses(
-            current=frozenset(record.ref for record in lost.values()) | frozenset(unknown),
+            current=frozenset(record.ref for record in lost.values()) | unknown,
             recent=len(recent),
             published=published_before,
             remaining=len(accepted) + len(carried),
@@ -193,11 +188,31 @@ def decide(
         guard=verdict.state,
         approved=verdict.approved,
         revision=revision((record.ref, record.content_hash) for record in records),
-        publishable=not unreadable and not (unknown and _needed(verdict)),
-        unrecovered=tuple(sorted(unknown)),
+        publishable=not unreadable and not needed and not (unknown and _needed(verdict)),
+        unrecovered=tuple(sorted(needed | unknown)),
         prepared=prepared,
         by_key=by_key,
     )
+
+
+def _unknown(prepared: Prepared, known: Known, selection: Placement) -> tuple[frozenset[str], frozenset[str]]:
+    """Refs of ours in the catalog that nobody has a record of, where there is no snapshot.
+
+    Returns:
+        Those that have to stay, because their bundle is frozen, invalid or outside its range, and those that
+        are lost unless the guard keeps them.
+    """
+    needed, unknown = set[str](), set[str]()
+    for entity in (known.ours or {}).values() if known.records is None else ():
+        if entity.ref in selection.refs or entity.ref in known.recovered:
+            continue
+        candidate = prepared.by_key.get(entity.bundle_id or "")
+        fate = candidate.fate if candidate is not None else None
+        if fate in {Fate.SUSPENDED, Fate.INVALID, Fate.OUTSIDE_RANGE} and entity.ref not in known.unproven:
+            needed.add(entity.ref)
+        elif fate not in {Fate.READY, Fate.UNPUBLISHED}:
+            unknown.add(entity.ref)
+    return frozenset(needed), frozenset(unknown)
 
 
 def _leaving(prepared: Prepared, before: Mapping[str, Record], selection: Placement) -> dict[str, Record]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from skillmeat_operator.api.keys import TEMPLATE_BUNDLE
 from skillmeat_operator.api.objects import Metadata
-from skillmeat_operator.api.v1alpha1.conditions import Condition, ConditionType, Reason
-from skillmeat_operator.domain.status.conditions import FALSE, ConditionSet
+from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Condition, ConditionType, Reason
+from skillmeat_operator.domain.status.conditions import FALSE, MOST_CONDITIONS, ConditionSet
 from skillmeat_operator.domain.status.spec_version import SpecVersion
 
 
@@ -33,7 +33,8 @@ def invalid_status(
     metadata = Metadata.from_object(obj)
     carried_out.require(metadata)
     status = dict(obj.get("status") or {})
-    conditions = ConditionSet(_read(status.get("conditions")), generation=metadata.generation, now=now)
+    read, unread = _read(status.get("conditions"))
+    conditions = ConditionSet(read, generation=metadata.generation, now=now)
     stays = "its bundle" if obj.get("kind") == TEMPLATE_BUNDLE.kind else "it"
     said = (
         f"the spec cannot be read, correct it or upgrade the operator: {message}; what was published of "
@@ -42,16 +43,19 @@ def invalid_status(
     conditions.set(ConditionType.READY, FALSE, Reason.INVALID_SPEC, said)
     conditions.stuck(Reason.INVALID_SPEC, said)
     status["observedGeneration"] = metadata.generation
-    status["conditions"] = [condition.to_wire() for condition in conditions.result()]
+    told = [condition.to_wire() for condition in conditions.result()]
+    status["conditions"] = (told + unread)[:MOST_CONDITIONS]
     return status
 
 
-def _read(stored: Any) -> Sequence[Condition]:
-    """The conditions that can be read, each for itself: a newer version may have written the others."""
-    found = []
+def _read(stored: Any) -> tuple[list[Condition], list[Any]]:
+    """The conditions that can be read, and the others as they are, but for ours: those are told anew."""
+    read: list[Condition] = []
+    unread: list[Any] = []
     for one in stored if isinstance(stored, list) else ():
         try:
-            found.append(Condition.model_validate(one))
+            read.append(Condition.model_validate(one))
         except ValidationError:
-            continue
-    return found
+            if not isinstance(one, Mapping) or one.get("type") not in set(CONDITIONS):
+                unread.append(one)
+    return read, unread

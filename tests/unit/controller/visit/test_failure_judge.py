@@ -97,6 +97,13 @@ def test_the_grace_goes_on_over_a_restart() -> None:
     assert life.stalled(MISSING, after=30)
 
 
+def test_a_clock_that_was_ahead_lengthens_no_grace_over_a_restart() -> None:
+    life = Life([condition("CatalogReachable", "False", "SecretNotFound", seconds=-86400)])
+    assert not life.stalled(MISSING)
+    assert not life.stalled(MISSING, after=GRACE - 1)
+    assert life.stalled(MISSING, after=1)
+
+
 def test_after_a_restart_another_spec_begins_anew() -> None:
     life = Life([condition("CatalogReachable", "False", "SecretNotFound", seconds=3600)])
     assert not life.stalled(MISSING, generation=2)

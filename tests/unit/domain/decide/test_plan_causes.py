@@ -118,6 +118,20 @@ def test_after_a_lost_snapshot_the_losses_are_counted_against_all_that_was_shown
     assert many.removal is not None
 
 
+def test_what_is_frozen_is_read_back_before_anything_is_published_without_a_snapshot() -> None:
+    before = a.plan(a.elements(6))
+    ours = [a.shown(record) for record in before.published]
+    frozen = [UnreadableDeclaration(uid="u", generation=1, bundle_id="id-t0", name=None)]
+    first = a.plan(a.elements(6), records=None, ours=ours, unreadable=frozen)
+    assert (first.publishable, first.unrecovered) == (False, (a.ref("t0"),))
+    entity = before.published[0].entity
+    second = a.plan(
+        a.elements(6), records=None, ours=ours, unreadable=frozen, recovered={a.ref("t0"): entity}
+    )
+    assert second.publishable
+    assert a.names(second) == [f"t{n}" for n in range(6)]
+
+
 # --- what is not understood is frozen
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED
@@ -12,7 +14,7 @@ from skillmeat_operator.domain.decide.placement import Refusal
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.rules.entity_rules import Violation
 from skillmeat_operator.domain.snapshot.model import SourceFacts
-from skillmeat_operator.domain.status.outcome import Outcome
+from skillmeat_operator.domain.status.outcome import Outcome, UnreadableBundle
 from skillmeat_operator.domain.status.problems import (
     explanation,
     missing_with_reason,
@@ -119,3 +121,23 @@ def test_explanations_leave_out_what_is_not_processed_yet() -> None:
     assert missing_with_reason(outcome) == {a.ref("t0"): FINDING}
     assert [explanation(outcome, a.ref(name)) for name in ("t0", "t1", "t2")] == [FINDING, None, None]
     assert missing_with_reason(Outcome()) == {}
+
+
+def test_frozen_template_bundles_are_named() -> None:
+    plan = a.plan(
+        [a.element("t0", title="Same"), a.element("t1", title="Same")],
+        bundles=[a.bundle({"bundleRef": {"name": "Same"}}, name="unclear")],
+    )
+    unreadable = UnreadableBundle(name="newer", problem="spec.stalePolicy: input should be 'Refresh'")
+    found = {one.reason: one for one in problems_of(plan, Outcome(unreadable=(unreadable,)))}
+    assert set(found) == {"AmbiguousBundle", "InvalidSpec"}
+    assert found["AmbiguousBundle"].message.startswith("TemplateBundle unclear names 2 bundles")
+    assert "TemplateBundle newer cannot be read (spec.stalePolicy: " in found["InvalidSpec"].message
+
+
+def test_what_is_on_its_way_is_no_problem_yet() -> None:
+    plan = a.plan(a.elements(2))
+    outcome = missing(plan, t0=FINDING)
+    assert told(plan, replace(outcome, converging=frozenset({a.ref("t0")}))) == [
+        (a.ref("t1"), "NotYetProcessed")
+    ]

@@ -114,14 +114,17 @@ class KopfWatch:
         self._inner = (asyncio.get_running_loop(), flag)
         if self._stopped:
             return
-        await kopf.operator(
-            registry=self._handlers(flag),
-            settings=_settings(),
-            clusterwide=self._key.scope is None,
-            namespaces=[self._key.scope] if self._key.scope is not None else [],
-            standalone=True,
-            stop_flag=flag,
-        )
+        try:
+            await kopf.operator(
+                registry=self._handlers(flag),
+                settings=_settings(),
+                clusterwide=self._key.scope is None,
+                namespaces=[self._key.scope] if self._key.scope is not None else [],
+                standalone=True,
+                stop_flag=flag,
+            )
+        finally:
+            await self._login.close()
 
     def _handlers(self, flag: asyncio.Event) -> kopf.OperatorRegistry:
         handlers = kopf.OperatorRegistry()

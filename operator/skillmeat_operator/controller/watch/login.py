@@ -45,6 +45,12 @@ class Login:
         self._loop = loop
         self._traces = traces
         self._former: _Credential | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def close(self) -> None:
+        """Close all sessions, in kopf's loop and at its end: kopf leaves those that it was still using."""
+        for session in self._sessions:
+            await session.close()
 
     def add_to(self, handlers: kopf.OperatorRegistry) -> None:
         """Register the handler."""
@@ -86,4 +92,5 @@ class Login:
             trust_env=False,
             trace_configs=list(self._traces),
         )
+        self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)

@@ -124,7 +124,7 @@ def _make_trouble(stack: ExitStack, cluster: Cluster, skillmeat: SkillMeat, back
         pinned.source(), pinned.bundle("t0"), pinned.bundle("t1", version=">=2"), pinned.bundle("nobody")
     )
     conflicting = tenant()
-    conflicting.apply(conflicting.source(), conflicting.source("younger"))
+    conflicting.apply(conflicting.source())
     suspended = tenant()
     suspended.apply(suspended.source(suspend=True))
     without_secret = tenant()
@@ -146,6 +146,7 @@ def _make_trouble(stack: ExitStack, cluster: Cluster, skillmeat: SkillMeat, back
 
     for one in (gone, emptied, doomed, conflicting):
         one.wait_ready(within=40)
+    conflicting.apply(conflicting.source("younger"))
     gone.proxy.down()
     emptied.proxy.fault = Fault(body=b"[]", path=LIST)
     way.down()
@@ -153,7 +154,7 @@ def _make_trouble(stack: ExitStack, cluster: Cluster, skillmeat: SkillMeat, back
 
     pinned.wait_ready("False", "OutsideRange", name="t1", kind="smtb", within=40)
     pinned.wait_ready("False", "BundleNotFound", name="nobody", kind="smtb", within=40)
-    eventually(lambda: conflicting.condition("Ready", "younger"), within=40)
+    conflicting.wait_ready("False", "NothingPublished", name="younger", within=40)
     suspended.wait_ready("False", "Suspended", within=40)
     without_secret.wait_ready("False", "SecretNotFound", within=40)
     refused.wait_ready("False", "AuthenticationFailed", within=40)

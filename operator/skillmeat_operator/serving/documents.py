@@ -26,9 +26,6 @@ CONTENT_TYPE: Final = "application/yaml"
 
 ROUTE: Final = "/catalogs/{prefix:[0-9a-f]{8}}/{namespace}/{name}.yaml"
 
-MAX_CONCURRENT: Final = 64
-"""Documents answered at a time; further requests are asked to come again."""
-
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAME: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 _BLOCK: Final = 64 * 1024
@@ -91,35 +88,23 @@ class Documents:
         *,
         decide_within: float = 5.0,
         send_within: float = 60.0,
-        max_concurrent: int = MAX_CONCURRENT,
     ) -> None:
         """Prepare the handler.
 
         Args:
-            provider: where documents come from.
+            provider: where documents come from; asked once for each connection at a time.
             decide_within: seconds that the provider may take.
             send_within: seconds that a client may take to read one document.
-            max_concurrent: requests answered at a time.
         """
         self._provider = provider
         self._decide_within = decide_within
         self._send_within = send_within
-        self._free = max_concurrent
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the documents in an application."""
         app.router.add_get(ROUTE, self._answer, allow_head=True)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        if self._free == 0:
-            return _come_again(2, "Too many requests at a time.")
-        self._free -= 1
-        try:
-            return await self._document(request)
-        finally:
-            self._free += 1
-
-    async def _document(self, request: web.Request) -> web.StreamResponse:
         names = request.match_info
         if not _LABEL.fullmatch(names["namespace"]) or not _NAME.fullmatch(names["name"]):
             return _not_found()

@@ -1,11 +1,17 @@
-"""Listening sockets: started together, stopped within a given time, with limits on what a client may send."""
+"""Listening sockets: started together, stopped within a given time, with limits on what a client may send and
+on how many connections, and for how long unread, it may hold.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from typing import Final, Protocol
 
 from aiohttp import web
+
+from skillmeat_operator.serving.connections import ConnectionLimits, Connections
 
 MAX_HEADER: Final = 8 * 1024
 """Bytes of one header field, and of the request line."""
@@ -14,6 +20,8 @@ MAX_BODY: Final = 64 * 1024
 IDLE: Final = 75.0
 """Seconds after which a connection without a request is closed, a new one as well as a kept one."""
 BACKLOG: Final = 128
+SEND_BUFFER: Final = 128 * 1024
+"""Bytes that the kernel takes for a client (Linux doubles them); without it, several MiB for each one."""
 
 
 class Routes(Protocol):
@@ -35,6 +43,7 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         stop_within: float = 1.0,
         idle: float = IDLE,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         """Prepare a server.
 
@@ -45,9 +54,13 @@ class HttpServer:
             tls: context with the server's certificate; None: plain HTTP.
             stop_within: seconds for what is under way when the server is told to stop.
             idle: see :data:`IDLE`.
+            limits: connections that clients may hold; None: the usual ones.
         """
         self._host, self._port = host, port
         self._tls = tls
+        self._limits = limits or ConnectionLimits()
+        self._connections: Connections | None = None
+        self._listening: asyncio.Server | None = None
         app = web.Application(client_max_size=MAX_BODY)
         for handler in handlers:
             handler.add_routes(app)
@@ -70,18 +83,43 @@ class HttpServer:
             OSError: the address cannot be bound.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("a runner has a server once it is set up")
+        connections = Connections(server, self._limits)
+        within = self._limits.reads_within if self._tls else None
         try:
-            await site.start()
+            listening = await asyncio.get_running_loop().create_server(
+                connections.protocol,
+                self._host,
+                self._port,
+                ssl=self._tls,
+                ssl_handshake_timeout=within,
+                ssl_shutdown_timeout=within,
+                backlog=BACKLOG,
+                start_serving=False,
+            )
         except OSError:
             await self._runner.cleanup()
             raise
+        for each in listening.sockets:
+            # Accepted sockets inherit it.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        await listening.start_serving()
+        self._connections, self._listening = connections, listening
 
     async def stop(self) -> None:
         """Stop listening, let requests end within the time for it, then close all connections."""
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()
+        if self._connections is not None:
+            self._connections.abort_all()
+        self._listening = self._connections = None
 
     @property
     def bound(self) -> tuple[tuple[str, int], ...]:
         """The (address, port) pairs it listens on, with the real ports; empty unless it runs."""
-        return tuple((found[0], found[1]) for found in self._runner.addresses)
+        if self._listening is None:
+            return ()
+        return tuple(each.getsockname()[:2] for each in self._listening.sockets)

@@ -41,9 +41,7 @@ def provider() -> Provider:
 
 @pytest.fixture
 async def server(provider: Provider) -> AsyncIterator[HttpServer]:
-    running = HttpServer(
-        "127.0.0.1", 0, Documents(provider, decide_within=0.3, send_within=0.5, max_concurrent=2)
-    )
+    running = HttpServer("127.0.0.1", 0, Documents(provider, decide_within=0.3, send_within=0.5))
     await running.start()
     yield running
     await running.stop()
@@ -210,18 +208,6 @@ async def test_other_methods_are_refused(method, client, provider):
         assert answer.status == 405
 
     assert provider.asked == []
-
-
-async def test_requests_beyond_the_limit_are_asked_to_come_again(client, provider):
-    provider.delay = 0.2
-    answers = await asyncio.gather(*(client.get(PATH) for _ in range(4)))
-    statuses = sorted(answer.status for answer in answers)
-    for answer in answers:
-        answer.release()
-
-    assert statuses == [200, 200, 503, 503]
-    async with client.get(PATH) as answer:
-        assert answer.status == 200
 
 
 async def test_client_that_does_not_read_is_disconnected(client, provider, server):

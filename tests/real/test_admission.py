@@ -101,6 +101,7 @@ def bundle(name: str = "refused", /, **spec: Any) -> dict[str, Any]:
 
 A_URL = "must be an http:// or https:// URL with a host"
 NO_USER = "must not contain a user name or password; put the credential into a Secret"
+NO_HOST = "must name the host by a DNS name, an IPv4 address such as 10.0.0.7 or an IPv6 address in brackets"
 NO_QUERY = "must not contain a query or fragment"
 A_DURATION = "write a duration such as 30s, 5m or 1h30m"
 NOT_EXTERNAL = "has no effect with backstage.ingestion External"
@@ -116,6 +117,22 @@ REFUSED = {
     "no url": (source(source={"skillmeat": {}}), "spec.source.skillmeat.url: Required value"),
     "another scheme": (skillmeat(url="ftp://skillmeat.example.com"), A_URL),
     "no host": (skillmeat(url="http:///api"), A_URL),
+    "half an address in brackets": (skillmeat(url="http://[1.2]"), NO_HOST),
+    "an address of IPv4 in brackets": (skillmeat(url="http://[1.2.3.4]"), NO_HOST),
+    "an address of IPv6 with two gaps": (skillmeat(url="http://[1::2::3]"), NO_HOST),
+    "an address of IPv6 with a zone": (skillmeat(url="http://[fe80::1%25eth0]"), NO_HOST),
+    "half an address of IPv4": (skillmeat(url="http://1.2"), NO_HOST),
+    "an address of IPv4 out of range": (skillmeat(url="http://10.0.0.256:80"), NO_HOST),
+    "an address as a hexadecimal number": (skillmeat(url="http://0x7f000001/a"), NO_HOST),
+    "an empty label in the host": (skillmeat(url="http://a..b"), NO_HOST),
+    "a dash at the end of the host": (skillmeat(url="http://a-"), NO_HOST),
+    "a label of 64 characters": (skillmeat(url=f"http://{'a' * 64}"), NO_HOST),
+    "port 0": (skillmeat(url="http://a:0"), NO_HOST),
+    "a port too high": (skillmeat(url="http://a:65536"), NO_HOST),
+    "an empty port": (skillmeat(url="http://a:"), NO_HOST),
+    "a web url without an exact host": (skillmeat(webURL="https://[1.2]"), NO_HOST),
+    "a portal's url without an exact host": (source(backstage={"url": "http://[1.2]"}), NO_HOST),
+    "a link without an exact host": (bundle(overrides={"links": [{"url": "http://[1.2]/a?b"}]}), NO_HOST),
     "a port without a host": (skillmeat(url="http://:8080"), A_URL),
     "text that is no url": (skillmeat(url="skillmeat.example.com"), A_URL),
     "user info in the url": (skillmeat(url="http://me:secret@skillmeat.example.com"), NO_USER),
@@ -234,6 +251,14 @@ ACCEPTED = {
     "the smallest source": source("a"),
     "a name of 63 characters": source("a" * 63),
     "an address of IPv6": source("a", source={"skillmeat": {"url": "https://[fd00::1]:8443/base"}}),
+    "an address of IPv6 with a part of IPv4": source(
+        "a", source={"skillmeat": {"url": "http://[64:ff9b::1.2.3.4]"}}
+    ),
+    "an address of IPv4": source("a", source={"skillmeat": {"url": "http://10.0.0.7:65535/a%20b"}}),
+    "a host with underscores, numbers and a final dot": source(
+        "a", source={"skillmeat": {"url": "http://1.a_b.2team.:1"}}
+    ),
+    "a mail link": bundle("b", overrides={"links": [{"url": "mailto:a@example.com"}]}),
     "the shortest interval": source("a", interval="10s"),
     "an interval of several units": source("a", interval="1h30m"),
     "no grace at all": source("a", outageGracePeriod="0s"),

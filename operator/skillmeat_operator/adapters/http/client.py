@@ -162,7 +162,7 @@ class HttpClient:
                 _log.debug(
                     "%s %s%s: %s",
                     request.method,
-                    Host.of(request.url),
+                    Host.of(call.url),
                     request.url.path,
                     outcome,
                     extra={"request_id": request_id, "seconds": round(self.clock() - began, 3)},

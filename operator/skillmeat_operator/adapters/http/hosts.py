@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from skillmeat_operator.api.urls import HOST_HELP, UrlError, parse_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,19 @@ class Host:
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
     @classmethod
-    def of(cls, url: str | httpx.URL) -> Host:
-        """The host of an http or https URL, an international name in its ASCII form.
+    def of(cls, url: str) -> Host:
+        """The host of an http or https URL.
 
         Raises:
-            ValueError: it is no such URL.
+            UrlError: it is no such URL (:func:`skillmeat_operator.api.urls.parse_url`), or the client cannot
+                send to it: an ``xn--`` label that stands for no international name.
         """
+        parsed = parse_url(url)
         try:
-            parsed = httpx.URL(url)
-            name = canonical_name(parsed.raw_host.decode("ascii"))
-        except (httpx.InvalidURL, TypeError, UnicodeError) as error:
-            raise ValueError("not a URL") from error
-        if parsed.scheme not in DEFAULT_PORTS or not name:
-            raise ValueError("not an http or https URL with a host")
-        port = DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
-        if not 0 < port < 65536:
-            raise ValueError("not a URL: the port is out of range")
-        return cls(name=name, port=port)
+            httpx.Request("GET", url)
+        except (httpx.InvalidURL, UnicodeError):
+            raise UrlError(HOST_HELP) from None
+        return cls(name=canonical_name(parsed.host), port=parsed.port)
 
     @property
     def is_loopback_name(self) -> bool:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from skillmeat_operator.adapters.http.hosts import DEFAULT_PORTS, Host, canonical_name
+from skillmeat_operator.adapters.http.hosts import Host, canonical_name
+from skillmeat_operator.api.urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from skillmeat_operator.adapters.http.egress import Egress

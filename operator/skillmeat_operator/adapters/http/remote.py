@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
-from skillmeat_operator.adapters.http.hosts import DEFAULT_PORTS, Host
+from skillmeat_operator.adapters.http.hosts import Host
 from skillmeat_operator.adapters.http.tls import CA_FIELD
+from skillmeat_operator.api.urls import DEFAULT_PORTS, UrlError, parse_url
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 
@@ -37,15 +38,14 @@ class Remote:
             FailedError: the URL is none, or not http or https (``InvalidSpec``).
         """
         try:
-            host = Host.of(url)
-        except ValueError as error:
-            message = f"{url_field} is not an http or https URL with a host: correct it."
+            host, scheme = Host.of(url), parse_url(url).scheme
+        except UrlError as error:
+            message = f"{url_field} {error}."
             raise FailedError(
                 Failure(side, FailureKind.CONFIGURATION, Reason.INVALID_SPEC, message)
             ) from error
         name = f"[{host.name}]" if ":" in host.name else host.name
-        default = DEFAULT_PORTS["https" if url.lower().startswith("https:") else "http"]
-        label = name if host.port == default else f"{name}:{host.port}"
+        label = name if host.port == DEFAULT_PORTS[scheme] else f"{name}:{host.port}"
         return cls(side, product, host, label, url_field, tls_field, unreachable)
 
     def __str__(self) -> str:

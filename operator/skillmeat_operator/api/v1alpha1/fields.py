@@ -3,37 +3,25 @@
 The bounds also keep the estimated cost of the CEL rules within the API server's budget.
 """
 
-import re
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from skillmeat_operator.api import urls
 from skillmeat_operator.api.keys import RESERVED_ENTITY_ANNOTATIONS
 from skillmeat_operator.api.model import Rule, rules
 
 URL_MAX_LENGTH: Final = 2048
 
-# RE2 and Python read these alike. The first leaves user name, query and fragment to rules of their own, so
-# that each mistake is told once and by its own name.
-_URL_SHAPE: Final = (
-    r"^https?://([^/?#@]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$"
+_EXACT_HOST: Final = (
+    f"(self.matches(r'{urls.HOST_AND_PORT}')"
+    f" && (!self.matches(r'{urls.ENDS_IN_NUMBER}') || self.matches(r'{urls.IPV4}')))"
 )
-_URL_USERINFO: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@"
-_URL_HELP: Final = "must be an http:// or https:// URL with a host, for example https://skillmeat.example.com"
-_URL_USERINFO_HELP: Final = (
-    "must not contain a user name or password; put the credential into a Secret and name it under auth"
-)
-_URL_QUERY_HELP: Final = "must not contain a query or fragment; write only scheme, host, port and path"
 
 
 def _check_url(url: str) -> str:
     """Refuse what admission refuses: an object may be older than the rules, and its URL is dialled."""
-    if re.match(_URL_USERINFO, url):
-        raise ValueError(_URL_USERINFO_HELP)
-    if "?" in url or "#" in url:
-        raise ValueError(_URL_QUERY_HELP)
-    if not re.fullmatch(_URL_SHAPE, url):
-        raise ValueError(_URL_HELP)
+    urls.parse_base_url(url)
     return url
 
 
@@ -45,23 +33,37 @@ HttpUrl = Annotated[
         max_length=URL_MAX_LENGTH,
         # No `format: uri`: where it fails, the API server skips the rules and with them the advice.
         json_schema_extra=rules(
-            Rule(f"self.matches(r'{_URL_SHAPE}')", _URL_HELP),
-            Rule(f"!self.matches(r'{_URL_USERINFO}')", _URL_USERINFO_HELP),
-            Rule("!self.contains('?') && !self.contains('#')", _URL_QUERY_HELP),
+            Rule(f"self.matches(r'{urls.SHAPE}')", urls.URL_HELP),
+            # What has no shape yet is told by the rule above.
+            Rule(f"!self.matches(r'{urls.SHAPE}') || {_EXACT_HOST}", urls.HOST_HELP),
+            Rule(f"!self.matches(r'{urls.USERINFO}')", urls.USERINFO_HELP),
+            Rule("!self.contains('?') && !self.contains('#')", urls.QUERY_HELP),
         ),
     ),
 ]
-"""An http or https URL without user name, query and fragment."""
+"""An http or https URL without user name, query and fragment, its host and port by the rule of
+:mod:`skillmeat_operator.api.urls`."""
 
 _LINK: Final = r"^(https?://|mailto:)[!-~]+$"
+
+
+def _check_link(link: str) -> str:
+    """Hold the host of a web link to the same rule as that of a URL that is dialled."""
+    if not link.startswith("mailto:"):
+        urls.check_host_and_port(link)
+    return link
+
+
 LinkUrl = Annotated[
     str,
+    AfterValidator(_check_link),
     Field(
         min_length=1,
         max_length=URL_MAX_LENGTH,
         pattern=_LINK,
         json_schema_extra=rules(
-            Rule(f"self.matches(r'{_LINK}')", "must be an http://, https:// or mailto: link without spaces")
+            Rule(f"self.matches(r'{_LINK}')", "must be an http://, https:// or mailto: link without spaces"),
+            Rule(f"!self.matches(r'^https?://[!-~]+$') || {_EXACT_HOST}", urls.HOST_HELP),
         ),
     ),
 ]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from skillmeat_operator.api.urls import parse_url
 from skillmeat_operator.api.v1alpha1.policies import Ingestion
 
 TOKEN_VARIABLE: Final = "SKILLMEAT_OPERATOR_TOKEN"  # noqa: S105  # a name
@@ -30,7 +30,6 @@ _PERMISSIONS: Final = {
     Ingestion.STATIC_LOCATION: _SERVED,
     Ingestion.EXTERNAL: _READ,
 }
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +78,7 @@ def portal_lines(needs: PortalNeeds) -> str:
 
 def allowed_host(target: str) -> str:
     """Return the target's host as `backend.reading.allow` compares it: without a default port."""
-    parts = urlsplit(target)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else str(parts.hostname)
-    return host if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{host}:{parts.port}"
+    return parse_url(target).authority
 
 
 def catalogs_prefix(target: str) -> str:
@@ -131,7 +128,7 @@ def _reading(target: str) -> str:
     allow:
       # Lets the backend read the documents of this cluster's operator.
       - host: {json.dumps(allowed_host(target))}
-        paths: [{json.dumps(urlsplit(catalogs_prefix(target)).path)}]"""
+        paths: [{json.dumps(parse_url(catalogs_prefix(target)).path)}]"""
 
 
 def _external_access(needs: PortalNeeds) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import SplitResult, urlsplit
 
-from skillmeat_operator.adapters.http.hosts import HostPattern
+from skillmeat_operator.adapters.http.hosts import Host, HostPattern
+from skillmeat_operator.api.urls import has_userinfo, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _NAMESPACE_GLOB = re.compile(r"[-a-z0-9*?\[\]!]{1,63}")
-_HOST = rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9a-f:.]+\])"
 _ADDRESS = re.compile(r"(?P<host>[^\s:\[\]/@]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HIGHEST_PORT: Final = 65_535
@@ -49,34 +48,17 @@ class ListenAddress:
 
 def base_url(text: str) -> str:
     """Return a base URL in its one spelling: lower-case host, no default port, no slash at the end."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError("must be a URL such as http://backstage.portal.svc:7007") from None
-    _check_base_url(text, parts)
-    host = (parts.hostname or "").lower()
-    host = f"[{host}]" if ":" in host else host
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    location = host if port in {None, default_port} else f"{host}:{port}"
-    return f"{parts.scheme}://{location}{parts.path.rstrip('/')}"
-
-
-def _check_base_url(text: str, parts: SplitResult) -> None:
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be a URL that begins with http:// or https:// and names a host")
-    if "@" in parts.netloc:
+    if has_userinfo(text):
         raise ValueError("must hold no user name or password")
     if "?" in text or "#" in text:
         raise ValueError("must have neither query nor fragment")
-    if not text.isascii() or not text.isprintable() or " " in text or any(sign in text for sign in "*,\\"):
-        raise ValueError("must hold only printable ASCII without spaces, commas, stars and backslashes")
-    if not re.fullmatch(
-        _HOST, parts.netloc.rpartition("]")[0] + "]" if "]" in parts.netloc else parts.hostname
-    ):
-        raise ValueError("must name a host by a DNS name or an IP address")
+    parts = parse_url(text)
+    Host.of(text)
+    if any(sign in parts.path for sign in "*,"):
+        raise ValueError("must hold neither commas nor stars")
     if any(segment in {".", ".."} for segment in parts.path.split("/")) or "//" in parts.path:
         raise ValueError("must have a path without empty, `.` and `..` segments")
+    return f"{parts.scheme}://{parts.authority}{parts.path.rstrip('/')}"
 
 
 def host_pattern(text: str) -> str:

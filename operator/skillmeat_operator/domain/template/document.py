@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
+from skillmeat_operator.api.urls import DEFAULT_PORTS, UrlError, has_userinfo, parse_url
 from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.template.entity import entity_ref
 
@@ -23,9 +23,7 @@ MAX_TARGET: Final = 190
 EMPTY: Final = b"# no templates\n"
 """A valid document without entities: whoever serves it asks the catalog to remove everything."""
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
-_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _CLUSTER_DIGITS: Final = 8
 
 # JSON allows these inside strings; YAML calls them unprintable, or YAML 1.1 reads them as line breaks. A
@@ -70,24 +68,25 @@ def canonical_public_url(url: str) -> str:
     Raises:
         ValueError: not an http(s) base URL that a catalog can read; one sentence that says what is wrong.
     """
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        raise ValueError("the public URL cannot be read: give a URL such as http://host:8080") from None
-    scheme = parts.scheme.lower()
-    if scheme not in _DEFAULT_PORTS:
+    scheme, separator, rest = url.strip().partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in DEFAULT_PORTS:
         raise ValueError("the public URL must begin with http:// or https://")
-    if parts.username is not None or parts.password is not None:
+    authority, slash, path = rest.partition("/")
+    if has_userinfo(f"{scheme}://{rest}"):
         raise ValueError("the public URL must have no user name or password: catalogs refuse to read it")
-    if "?" in url or "#" in url:
+    if "?" in rest or "#" in rest:
         raise ValueError("the public URL must have no query and no fragment")
-    host = _host(parts.hostname or "")
-    path = parts.path.rstrip("/")
+    path = f"{slash}{path}".rstrip("/")
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise ValueError("the path of the public URL may have only letters, digits and -._~/")
-    authority = host if port is None or port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
-    return f"{scheme}://{authority}{path}"
+    try:
+        parsed = parse_url(f"{scheme}://{authority}")
+    except UrlError as error:
+        raise ValueError(f"the public URL {error}") from None
+    if "_" in parsed.host:
+        raise ValueError("the public URL must name a host without underscores")
+    return f"{scheme}://{parsed.authority}{path}"
 
 
 def document_path(cluster_uid: str, namespace: str, name: str) -> str:
@@ -132,10 +131,3 @@ def fits_index(location_target: str) -> bool:
 def _line(entity: Json) -> bytes:
     text = json.dumps(entity, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", text).encode()
-
-
-def _host(hostname: str) -> str:
-    host = f"[{hostname}]" if ":" in hostname else hostname
-    if not _HOST.fullmatch(host):
-        raise ValueError("the public URL must name a host")
-    return host

@@ -88,7 +88,6 @@ async def test_allowed(rules: EgressPolicy, url: str, found: list[str]) -> None:
         pytest.param(policy("*"), "http://a.example.com", ["::1"], id="star-and-name-on-ipv6-loopback"),
         pytest.param(policy("*.localhost"), "http://a.localhost", LOCAL, id="suffix-does-not-name-loopback"),
         pytest.param(policy("a.example.com"), "http://a.example.com", LOCAL, id="name-rebound-to-loopback"),
-        pytest.param(policy("2130706433"), "http://2130706433", LOCAL, id="loopback-as-a-number"),
         pytest.param(policy("localhost:9"), "http://localhost:10", LOCAL, id="loopback-on-another-port"),
         pytest.param(
             policy("a.example.com"), "http://a.example.com", ["8.8.8.8", "127.0.0.1"], id="one-of-two-is-bad"
@@ -149,7 +148,7 @@ async def test_refused(rules: EgressPolicy, url: str, found: list[str]) -> None:
     ("flags", "message"),
     [
         ({"allowed_hosts": ["http://a"]}, "'http://a' is not a host"),
-        ({"backstage_url": "ftp://a"}, "not an http or https URL"),
+        ({"backstage_url": "ftp://a"}, "must be an http:// or https:// URL"),
         ({"refused": [("localhost", 1)]}, "does not appear to be an IPv4 or IPv6 address"),
     ],
 )

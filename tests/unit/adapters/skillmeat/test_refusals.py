@@ -195,12 +195,20 @@ async def test_what_is_not_sent(
     assert wire.requests == []
 
 
-@pytest.mark.parametrize("url", ["", "ftp://a.example.com", "https://", "https://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://a.example.com", "https://", "https://[::1", "https://[1.2]", "https://xn--0"]
+)
 async def test_a_url_that_is_none(wire_to: WireTo, url: str) -> None:
     wire = wire_to(lambda request: json_answer([]))
-    with pytest.raises(FailedError, match=r"spec\.source\.skillmeat\.url is not") as caught:
+    with pytest.raises(FailedError, match=r"spec\.source\.skillmeat\.url must") as caught:
         client(wire, url)
     assert (caught.value.failure.kind, caught.value.failure.reason) == (CONFIGURATION, Reason.INVALID_SPEC)
+
+
+async def test_a_url_with_a_password_is_refused_without_being_repeated(wire_to: WireTo) -> None:
+    with pytest.raises(FailedError, match="must not contain a user name") as caught:
+        client(wire_to(lambda request: json_answer([])), "https://canary-user:canary-pass@a.example.com")
+    assert "canary" not in str(caught.value)
 
 
 async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, object], None]) -> None:
@@ -209,7 +217,7 @@ async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, o
         wire = wire_to(lambda request, status=status: json_answer(body, status))
         subject = client(
             wire,
-            "https://canary-user:canary-pass@skillmeat.example.com/canary-path",
+            "https://skillmeat.example.com/canary-path",
             bearer=BEARER,
             service_token=SERVICE,
             tls=TlsMaterial(key=b"canary-key"),
@@ -220,8 +228,6 @@ async def test_canaries_stay_inside(wire_to: WireTo, no_secret: Callable[[str, o
             "canary-bearer",
             "canary-service",
             "canary-remote",
-            "canary-user",
-            "canary-pass",
             "canary-key",
         ):
             no_secret(canary, caught.value.failure)

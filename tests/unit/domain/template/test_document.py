@@ -173,8 +173,10 @@ def test_public_url_has_one_spelling(outcome, url, canonical):
         ("http://h.example/a b", "path"),
         ("http://", "host"),
         ("http://h_x.example", "host"),
-        ("http://h.example:99999", "cannot be read"),
-        ("http://[::1", "cannot be read"),
+        ("http://h.example:99999", "port, if any, from 1 to 65535"),
+        ("http://[::1", "host"),
+        ("http://[1.2]", "name the host"),
+        ("http://1.2:8080", "name the host"),
     ],
 )
 def test_public_url_is_refused_with_a_reason_that_keeps_the_value_out(url, says):

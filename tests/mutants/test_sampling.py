@@ -97,3 +97,15 @@ def test_the_nearest_and_quickest_tests_come_first() -> None:
         ],
         ["tests/unit/api/test_objects.py", "tests/simulation/test_first.py"],
     ]
+    assert turns("operator/skillmeat_operator/controller/visit/source.py", taken) == [
+        [
+            "tests/unit/controller/watch/test_changes.py",
+            "tests/unit/controller/test_queue.py",
+            "tests/unit/controller/watch/test_lists.py",
+        ],
+        [
+            "tests/unit/api/test_objects.py",
+            "tests/simulation/test_first.py",
+            "tests/unit/controller/watch/test_watching.py",
+        ],
+    ]

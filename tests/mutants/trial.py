@@ -22,6 +22,8 @@ SIMULATION = tuple(f"tests/simulation/test_{name}.py" for name in ("scenarios", 
 _MEMORY_KIB = 4 * 1024 * 1024
 _ONE_TEST = 60
 """Seconds; the longest test takes about ten."""
+_SLOW = 10
+"""Seconds from which a file of another folder comes last."""
 _PYTEST = (
     "-m",
     "pytest",
@@ -78,16 +80,16 @@ class Trials:
             raise BrokenTreeError(f"the tests would not import from the copy of the tree: {said}")
         code, said = self._run(
             tree,
-            [sys.executable, *_PYTEST, f"--junitxml={report}", "-o", "junit_family=xunit1", *files],
+            [sys.executable, *_PYTEST, f"--junitxml={report}", *files],
             1200,
             compiled=True,
         )
         if code != 0:
             raise BrokenTreeError(said)
         taken = dict.fromkeys(files, 0.0)
+        modules = {name.removesuffix(".py").replace("/", "."): name for name in files}
         for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it
-            name = case.get("file", "")
-            taken[name] = taken.get(name, 0.0) + float(case.get("time", "0"))
+            taken[modules[case.get("classname", "")]] += float(case.get("time", "0"))
         return taken
 
     def judge(self, tree: Path, path: str, taken: Mapping[str, float]) -> Verdict:
@@ -144,19 +146,26 @@ def turns(path: str, taken: Mapping[str, float]) -> list[list[str]]:
     module = PurePosixPath(path).relative_to(PACKAGES)
     own, nearest = UNIT / module.parts[0], UNIT / module.parent
 
+    def near(name: str) -> bool:
+        return PurePosixPath(name).is_relative_to(nearest)
+
+    def first(name: str) -> bool:
+        return PurePosixPath(name).is_relative_to(own) and (near(name) or taken[name] < _SLOW)
+
     def turn(name: str) -> tuple[bool, bool, bool, bool, float]:
         file = PurePosixPath(name)
+        unit = file.is_relative_to(UNIT)
         return (
-            not file.is_relative_to(own),
-            not file.is_relative_to(UNIT),
-            not file.is_relative_to(nearest),
+            unit and not near(name) and taken[name] >= _SLOW,
+            not unit,
+            not near(name),
             file.name != f"test_{module.stem}.py",
             taken[name],
         )
 
     ordered = sorted(taken, key=turn)
-    first = [name for name in ordered if PurePosixPath(name).is_relative_to(own)]
-    return [part for part in (first, ordered[len(first) :]) if part]
+    parts = [name for name in ordered if first(name)], [name for name in ordered if not first(name)]
+    return [part for part in parts if part]
 
 
 def _unit_files(tree: Path) -> list[str]:

@@ -14,6 +14,9 @@ PYTEST_ARGS ?=
 # Tests mostly wait for servers: more workers than cores, each with real parts of its own (about 1 GB).
 WORKERS ?= 4
 KIND_CLUSTER ?= skillmeat-operator
+# Faults put into each package by `make mutants`, and what they are drawn by.
+MUTANTS ?= 100
+MUTANTS_SEED ?= 1
 
 # Compiled modules are kept, whatever the shell says: without them each worker of pytest compiles all tests anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -49,6 +52,10 @@ test: testbed $(VENV_READY) ## Run all tests, on the real parts (PYTEST_ARGS='-k
 .PHONY: test-unit
 test-unit: $(VENV_READY) ## Run the tests that need no real parts
 	@$(RUN) -m pytest tests/unit tests/testbed $(PYTEST_ARGS)
+
+.PHONY: mutants
+mutants: $(VENV_READY) ## Measure what the tests without real parts notice (MUTANTS=100 MUTANTS_SEED=1)
+	@PYTHONPATH=operator:. $(RUN) -m tests.mutants --seed "$(MUTANTS_SEED)" --count "$(MUTANTS)"
 
 .PHONY: lint
 lint: $(VENV_READY) ## Check style, imports between the layers, and the length of files

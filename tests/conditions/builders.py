@@ -18,7 +18,7 @@ from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.ownership import Holder, Owner
-from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key
+from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
 from skillmeat_operator.domain.observation import CatalogEntity, StalenessReading
 from skillmeat_operator.domain.snapshot.model import GuardState, Record
 from skillmeat_operator.domain.template.entity import annotation
@@ -161,6 +161,7 @@ def prepared(
         staleness=staleness,
         generated=generated or {},
         bound=bindings(records),
+        names=source_names(records),
         unreadable=unreadable,
     )
 

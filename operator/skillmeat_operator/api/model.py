@@ -39,6 +39,16 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class ClosedModel(ApiModel):
+    """Base of what chooses: a filter, a reference, a type of source. An unknown member changes the choice.
+
+    An object of a newer version that has one is frozen as it was last decided, like one with an unknown value
+    (design, section 3, law 3); without the member it would mean something else, everything for a filter.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A CEL rule of the API server (`x-kubernetes-validations`); the message says what to do.

@@ -136,5 +136,7 @@ def _sentence(error: ValidationError) -> str:
     for part in first["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        said = "this version of the operator does not know it: remove it, or upgrade the operator"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{path}: {said[:1].lower()}{said[1:]}{more}"

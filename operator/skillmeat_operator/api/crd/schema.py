@@ -47,6 +47,9 @@ def _convert(node: Schema, definitions: dict[str, Schema]) -> Schema:
         schema["properties"] = {
             name: _convert(field, definitions) for name, field in node["properties"].items()
         }
+    if schema.get("additionalProperties") is False:
+        # A structural schema has no such word: the API server prunes what it does not know.
+        del schema["additionalProperties"]
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
             schema[key] = _convert(node[key], definitions)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from skillmeat_operator.api.keys import DEFAULT_CATALOG_NAMESPACE
-from skillmeat_operator.api.model import ApiModel, Rule, exactly_one, rules
+from skillmeat_operator.api.model import ApiModel, ClosedModel, Rule, exactly_one, rules
 from skillmeat_operator.api.objects import Metadata, Resource, read_spec, read_status
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.durations import Duration, Interval, Timeout
@@ -56,7 +56,7 @@ class SkillMeatSource(ApiModel):
     """Private CA and client certificate for an https URL."""
 
 
-class Source(ApiModel):
+class Source(ClosedModel):
     """Where templates come from: exactly one member, named after the type of the source."""
 
     model_config = ConfigDict(
@@ -67,6 +67,12 @@ class Source(ApiModel):
 
     skillmeat: SkillMeatSource | None = None
     """A SkillMeat server."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.skillmeat is None:
+            raise ValueError("set exactly one type of source; this version knows: skillmeat")
+        return self
 
 
 class BackstageAuth(ApiModel):

@@ -1,12 +1,12 @@
 """Choices a spec makes, each with its meaning, and the groups of settings both kinds share."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from skillmeat_operator.api.keys import DEFAULT_OWNER, DEFAULT_TAGS
-from skillmeat_operator.api.model import ApiModel, Rule, rules
+from skillmeat_operator.api.model import ApiModel, ClosedModel, Rule, rules
 from skillmeat_operator.api.v1alpha1.fields import (
     Annotations,
     EntityName,
@@ -74,7 +74,7 @@ class Severity(StrEnum):
 FilterValues = Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=64)]
 
 
-class EntityFilter(ApiModel):
+class EntityFilter(ClosedModel):
     """A condition on templates: all lists that are given must match, by one of their values each."""
 
     model_config = ConfigDict(
@@ -99,11 +99,19 @@ class EntityFilter(ApiModel):
     makes the CatalogSource Stalled with reason FilterUnsupported.
     """
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.names or self.tags or self.types or self.bundle_statuses):
+            raise ValueError(
+                "set names, tags, types or bundleStatuses; an empty filter would match everything"
+            )
+        return self
+
 
 EntityFilters = Annotated[tuple[EntityFilter, ...], Field(max_length=32)]
 
 
-class Filters(ApiModel):
+class Filters(ClosedModel):
     """Which templates of the source are taken."""
 
     include: EntityFilters = ()

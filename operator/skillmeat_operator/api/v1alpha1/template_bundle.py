@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
-from skillmeat_operator.api.model import ApiModel, ExactTimestamp, Rule, exactly_one, rules
+from skillmeat_operator.api.model import ApiModel, ClosedModel, ExactTimestamp, Rule, exactly_one, rules
 from skillmeat_operator.api.objects import Metadata, Resource, read_spec, read_status
 from skillmeat_operator.api.v1alpha1.catalog_source_status import Count, Text
 from skillmeat_operator.api.v1alpha1.conditions import Conditions, ObservedGeneration
@@ -47,7 +47,7 @@ VersionRange = Annotated[
 ]
 
 
-class BundleReference(ApiModel):
+class BundleReference(ClosedModel):
     """A bundle of the source, by exactly one of id and name."""
 
     model_config = ConfigDict(
@@ -60,6 +60,12 @@ class BundleReference(ApiModel):
     """The bundle's name, which is the title of its entity. Several bundles of that name make this object
     Stalled with reason AmbiguousBundle.
     """
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.id is None) is (self.name is None):
+            raise ValueError("set exactly one of id and name")
+        return self
 
 
 class TemplateBundleSpec(ApiModel):

@@ -28,7 +28,7 @@ from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.candidates import Candidate, Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
-from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key
+from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
 from skillmeat_operator.domain.decide.reading import settle
 from skillmeat_operator.domain.observation import CatalogEntity, Json, StalenessReading, TemplateList
 from skillmeat_operator.domain.snapshot.model import Content
@@ -59,6 +59,8 @@ class _Memo:
     newest: Mapping[str, datetime] = field(default_factory=dict)
     """The newest ``generated-at`` ever seen, by bundle id."""
     generated: Mapping[str, datetime] = field(default_factory=dict)
+    lagging: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when elements of a bundle have been ignored, by bundle id."""
     key: tuple[object, ...] = ()
     """Everything that the last decision depended on, what is stored aside."""
     plan: Plan | None = None
@@ -174,6 +176,7 @@ class Decider:
             staleness=given.staleness,
             generated=memo.generated,
             bound=bindings(records),
+            names=source_names(records),
             unreadable=unreadable,
         )
         prepared = await compute(preparing, large=len(observed) >= LARGE)
@@ -245,8 +248,14 @@ class Decider:
         previous = stored.observed if stored is not None else None
         if reading is None or reading.value is None:
             return previous
-        settled = settle(reading.value.elements, previous=previous, newest=memo.newest)
-        memo.newest, memo.generated = settled.newest, settled.generated
+        settled = settle(
+            reading.value.elements,
+            previous=previous,
+            newest=memo.newest,
+            lagging=memo.lagging,
+            now=self._now(),
+        )
+        memo.newest, memo.generated, memo.lagging = settled.newest, settled.generated, settled.lagging
         return settled.elements
 
     def _ours(self, visit: Visit, portal: PortalObserved, owner: Owner) -> dict[str, CatalogEntity] | None:
@@ -332,9 +341,9 @@ def _key(given: _Inputs, memo: _Memo, holders: Mapping[str, Holder]) -> tuple[ob
         tuple(sorted((one.uid, one.generation) for one in given.unreadable)),
         given.visit.source.annotations.get(APPROVE_REMOVAL),
         given.staleness,
-        # While something is stale, each reading may be the one that is not: ``generated-at`` is in no
-        # digest.
-        reading.serial if reading is not None and stale else None,
+        # While something is stale or ignored, each reading may be the one that is not: ``generated-at`` is
+        # in no digest.
+        reading.serial if reading is not None and (stale or memo.lagging) else None,
         tuple(sorted((ref, one.origin or "", one.source or "") for ref, one in holders.items())),
     )
 

@@ -20,6 +20,7 @@ from skillmeat_operator.domain.decide.declarations import (
     Declarations,
     Match,
     UnreadableDeclaration,
+    binding_of,
 )
 from skillmeat_operator.domain.decide.filters import select
 from skillmeat_operator.domain.decide.staleness import is_stale
@@ -91,6 +92,10 @@ class Prepared:
     declarations: Declarations
     observed_keys: frozenset[str]
     """Keys of all bundles of the observation."""
+    succeeded: frozenset[str] = frozenset()
+    """Keys of bundles that are gone, that a TemplateBundle restricts, and whose name another bundle has taken
+    over: what was decided last for both stands.
+    """
     by_key: Mapping[str, Candidate] = field(init=False, repr=False, compare=False)
     """The first candidate of each bundle."""
 
@@ -113,6 +118,7 @@ def prepare(
     staleness: StalenessReading | None,
     generated: Mapping[str, datetime],
     bound: Mapping[str, str] = MappingProxyType({}),
+    names: Mapping[str, str] = MappingProxyType({}),
     unreadable: Sequence[UnreadableDeclaration] = (),
 ) -> Prepared:
     """Turn observed elements into candidates.
@@ -126,6 +132,7 @@ def prepare(
         staleness: reading of the staleness pages, if there is one.
         generated: ``generated-at`` as observed now, by bundle id.
         bound: as :func:`~skillmeat_operator.domain.decide.declarations.match` takes it.
+        names: ``metadata.name`` of bundles that are published or bound, by key.
         unreadable: TemplateBundles of this source whose spec cannot be read.
     """
     identities = [identify(element, position) for position, element in enumerate(elements)]
@@ -138,6 +145,7 @@ def prepare(
     matched = declarations.match(
         bundles, identities, remembered=remembered, bound=bound, unreadable=unreadable
     )
+    heirs = _heirs(elements, identities, matched, records=records, bound=bound, names=names)
     candidates = tuple(
         _candidate(
             element,
@@ -146,13 +154,52 @@ def prepare(
             context=context,
             declaration=matched.by_key.get(identity.key),
             record=records.get(identity.key),
-            frozen=is_frozen(identity.key, matched, published=identity.key in records),
+            frozen=identity.key in heirs
+            or is_frozen(identity.key, matched, published=identity.key in records),
             staleness=staleness,
             generated=generated,
         )
         for element, identity in zip(elements, identities, strict=True)
     )
-    return Prepared(candidates=candidates, declarations=matched, observed_keys=observed)
+    return Prepared(
+        candidates=candidates,
+        declarations=matched,
+        observed_keys=observed,
+        succeeded=frozenset(heirs.values()),
+    )
+
+
+def _heirs(
+    elements: Sequence[Json],
+    identities: Sequence[BundleIdentity],
+    matched: Declarations,
+    *,
+    records: Mapping[str, Record],
+    bound: Mapping[str, str],
+    names: Mapping[str, str],
+) -> dict[str, str]:
+    """Bundles that came under the name of one that is gone, and that a TemplateBundle takes down or pins.
+
+    A server that gives a bundle another id, or none any more, must not undo what was declared of it: nobody
+    can tell whether the TemplateBundle means the new one too.
+
+    Returns:
+        The key of the bundle that is gone by that of its heir.
+    """
+    observed = {identity.key for identity in identities}
+    gone: dict[str, str] = {}
+    for declaration in matched.all:
+        key = bound.get(binding_of(declaration.bundle))
+        spec = declaration.bundle.spec
+        restricts = not spec.publish or spec.suspend or spec.version is not None
+        if key is not None and key not in observed and restricts and (name := names.get(key)):
+            gone[name] = key
+    heirs: dict[str, str] = {}
+    for element, identity in zip(elements, identities, strict=True):
+        key = gone.get(source_facts(element).name)
+        if key is not None and identity.key not in records and identity.key not in matched.by_key:
+            heirs[identity.key] = key
+    return heirs
 
 
 def is_frozen(key: str, matched: Declarations, *, published: bool) -> bool:
@@ -205,13 +252,16 @@ def takes_out(
         spec: of the CatalogSource.
         spec_changed: whether the stored decision was made with another spec.
     """
-    facts = record.facts.as_element()
-    taken = select(spec.filters, facts, bundle_status=record.bundle_status, published=True)
-    if spec_changed and not taken:
-        return True
+    if spec_changed and record.facts.known:
+        facts = record.facts.as_element()
+        if not select(spec.filters, facts, bundle_status=record.bundle_status, published=True):
+            return True
     declaration = matched.by_key.get(key)
     if declaration is None:
         if spec.publish_policy is PublishPolicy.ALL or is_frozen(key, matched, published=True):
+            return False
+        if not record.facts.known:
+            # Read back from the catalog: nobody knows what it was decided with, so nothing can have changed.
             return False
         # Nothing declares it any more: because the policy changed, or its TemplateBundle is another or gone.
         return spec_changed or record.declaration_hash not in matched.hashes

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.versions import VersionRange
 from skillmeat_operator.domain.template.entity import canonical_json
+from skillmeat_operator.domain.template.moments import read_moment
+
+_OLDEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Match(StrEnum):
@@ -103,6 +107,10 @@ class UnreadableDeclaration:
     """``spec.bundleRef.id``, if it is text."""
     name: str | None
     """``spec.bundleRef.name``, if it is text."""
+    object_name: str = ""
+    """``metadata.name``."""
+    created: datetime = _OLDEST
+    """Of which age it is; the oldest where that cannot be read."""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
@@ -111,18 +119,23 @@ class UnreadableDeclaration:
         reference = spec.get("bundleRef") if isinstance(spec, Mapping) else None
         reference = reference if isinstance(reference, Mapping) else {}
         identifier, name = reference.get("id"), reference.get("name")
+        metadata = raw["metadata"]
         return cls(
-            uid=raw["metadata"]["uid"],
-            generation=raw["metadata"].get("generation", 0),
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 0),
             bundle_id=bare_bundle_id(identifier) if isinstance(identifier, str) else None,
             name=name if isinstance(name, str) else None,
+            object_name=metadata.get("name", ""),
+            created=read_moment(metadata.get("creationTimestamp")) or _OLDEST,
         )
 
 
-def binding_of(bundle: TemplateBundle) -> str | None:
-    """What a record keeps of the TemplateBundle that governs it by name; None for one that names an id."""
-    name = bundle.spec.bundle_ref.name
-    return f"{bundle.uid}:{name}" if name is not None else None
+def binding_of(bundle: TemplateBundle) -> str:
+    """What a record keeps of the TemplateBundle that governs it: which object, and what it names."""
+    reference = bundle.spec.bundle_ref
+    if reference.id is not None:
+        return f"{bundle.uid}:bundle:{bare_bundle_id(reference.id)}"
+    return f"{bundle.uid}:{reference.name}"
 
 
 def match(
@@ -165,27 +178,37 @@ def match(
     declarations: list[Declaration] = []
     deciding: dict[str, Declaration] = {}
     frozen: set[str] = set()
-    for bundle in sorted(bundles, key=lambda one: (one.created, one.uid)):
-        declaration = _match_one(bundle, known)
+    claimed: dict[str, str] = {}
+    freezes_rest = False
+    by_age: list[TemplateBundle | UnreadableDeclaration] = [*bundles, *unreadable]
+    for one in sorted(by_age, key=lambda each: (each.created, each.uid)):
+        if isinstance(one, UnreadableDeclaration):
+            keys = _meant_by(one, known)
+            freezes_rest = freezes_rest or keys is None
+            frozen.update(keys or ())
+            for meant in keys or ():
+                claimed.setdefault(meant, one.object_name)
+            continue
+        declaration = _match_one(one, known)
         if declaration.match is Match.AMBIGUOUS:
             frozen.update(declaration.keys)
+            own = known.bound.get(binding_of(one))
+            if own is not None and own in declaration.keys:
+                claimed.setdefault(own, one.name)
         key = declaration.key
         if key is not None and declaration.match in {Match.FOUND, Match.INVALID}:
-            elder = deciding.get(key)
+            elder = deciding[key].bundle.name if key in deciding else claimed.get(key)
             if elder is None:
                 deciding[key] = declaration
             else:
-                declaration = Declaration(
-                    bundle=bundle, match=Match.DUPLICATE, key=key, elder=elder.bundle.name
-                )
+                # One that had no say does not get it because its elder is not understood.
+                declaration = Declaration(bundle=one, match=Match.DUPLICATE, key=key, elder=elder)
         declarations.append(declaration)
-    meant = [_meant_by(one, known) for one in unreadable]
-    frozen.update(key for keys in meant for key in keys or ())
     return Declarations(
         all=tuple(declarations),
         by_key=deciding,
         frozen=frozenset(frozen - deciding.keys()),
-        freezes_rest=any(keys is None for keys in meant),
+        freezes_rest=freezes_rest,
     )
 
 
@@ -202,7 +225,7 @@ class _Known:
     def named(self, uid: str, name: str) -> list[BundleIdentity]:
         """Bundles that a name means: those of this name, and the one that was bound by it."""
         found = dict(self.by_title.get(name, {}))
-        key = self.bound.get(f"{uid}:{name}")
+        key = self.bound.get(f"{uid}:{name}")  # as binding_of writes it
         # One that is gone from the source counts only where nothing else has the name.
         if key is not None and key in self.by_key and (key in self.observed or not found):
             found.setdefault(key, self.by_key[key])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from skillmeat_operator.api.keys import GENERATED_AT, TEMPLATE_STALE
@@ -37,6 +38,8 @@ class Placement:
     """What is published until now."""
     holders: Mapping[str, Holder]
     """Wanted refs that somebody else holds."""
+    reserved: AbstractSet[str] = frozenset()
+    """Refs of bundles that are lost: no other published bundle moves there while the guard may keep them."""
     accepted: dict[str, Record] = field(default_factory=dict)
     """Published as observed."""
     carried: dict[str, Record] = field(default_factory=dict)
@@ -50,10 +53,20 @@ class Placement:
 
     @classmethod
     def of(
-        cls, candidates: Iterable[Candidate], before: Mapping[str, Record], holders: Mapping[str, Holder]
+        cls,
+        candidates: Iterable[Candidate],
+        before: Mapping[str, Record],
+        holders: Mapping[str, Holder],
+        *,
+        frozen: Iterable[str] = (),
+        reserved: AbstractSet[str] = frozenset(),
     ) -> Placement:
-        """Give out refs: incumbents first, then in list order (the server lists the oldest first)."""
-        chosen = cls(before=before, holders=holders)
+        """Give out refs: frozen ones and incumbents first, then in list order (the server lists the oldest
+        first).
+        """
+        chosen = cls(before=before, holders=holders, reserved=reserved)
+        for key in frozen:
+            chosen.carry(key, HeldReason.SUSPENDED)
         for candidate in sorted(candidates, key=lambda one: _turn(one, before.get(one.key))):
             chosen._place(candidate)
         return chosen
@@ -66,6 +79,11 @@ class Placement:
         self.carried[key] = replace(record, held=reason, lost_since=None)
         self.refs.add(record.ref)
         return True
+
+    @property
+    def newcomers(self) -> frozenset[str]:
+        """Refs of bundles that were not published before."""
+        return frozenset(record.ref for key, record in self.accepted.items() if key not in self.before)
 
     def _has(self, key: str) -> bool:
         return key in self.accepted or key in self.carried
@@ -114,11 +132,13 @@ class Placement:
             raise ValueError("a ready candidate has a ref")
         if self._has(candidate.key):
             self.invalid.append(Refusal(candidate=candidate, repeated=True))
-        elif ref in self.refs:
+        elif ref in self.refs or (ref in self.reserved and candidate.key in self.before):
             held = self.carry(candidate.key, HeldReason.INVALID)
             self.invalid.append(Refusal(candidate=candidate, twin=ref, held=held))
         elif ref in self.holders:
-            self.conflicting.append(Refusal(candidate=candidate, holder=self.holders[ref]))
+            # Renamed to what somebody else holds: its former ref is still its own.
+            held = self.carry(candidate.key, HeldReason.INVALID)
+            self.conflicting.append(Refusal(candidate=candidate, holder=self.holders[ref], held=held))
         else:
             self.accepted[candidate.key] = record_of(candidate, self.before.get(candidate.key))
             self.refs.add(ref)

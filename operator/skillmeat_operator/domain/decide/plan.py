@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from skillmeat_operator.api.keys import GENERATED_AT
 from skillmeat_operator.api.model import format_timestamp
@@ -120,20 +121,28 @@ def decide(
     """
     before = records_by_key(known.records)
     before.update(_recovered_records(known, before))
-    selection = Placement.of(prepared.candidates, before, known.holders)
-    accepted, carried = selection.accepted, selection.carried
-    for key in _frozen(prepared, before):
-        selection.carry(key, HeldReason.SUSPENDED)
+    frozen = _frozen(prepared, before)
+    declared_out = {
+        key
+        for key, record in before.items()
+        if takes_out(record, prepared.declarations, key, spec=spec, spec_changed=known.spec_changed)
+    }
+    reserved = {
+        record.ref for key, record in before.items() if key not in declared_out and _is_gone(prepared, key)
+    }
+    placing = partial(Placement.of, prepared.candidates, before, known.holders, frozen=frozen)
+    selection = placing(reserved=reserved)
 
     needed, unknown = _unknown(prepared, known, selection)
     lost = {
         key: record
         for key, record in _leaving(prepared, before, selection).items()
-        if not takes_out(record, prepared.declarations, key, spec=spec, spec_changed=known.spec_changed)
+        if key not in declared_out
     }
     began = (read_moment(known.guard.since) if known.guard.id else None) or now
-    placed = accepted.keys() | carried.keys()
-    recent = _recent_losses(known.records, placed, selection.refs, since=began - window)
+    placed = selection.accepted.keys() | selection.carried.keys()
+    renewed = selection.newcomers
+    recent = _recent_losses(known.records, placed, renewed, since=began - window)
     # A held loss that a spec or a TemplateBundle takes out now goes on counting: it must not release the
     # others.
     recent += tuple(
@@ -142,7 +151,7 @@ def decide(
         if record.held is HeldReason.LOST
         and key not in lost
         and key not in placed
-        and record.ref not in selection.refs
+        and record.ref not in renewed
     )
     published_before = len(before)
     if known.records is None:
@@ -154,7 +163,7 @@ def decide(
             current=frozenset(record.ref for record in lost.values()) | unknown,
             recent=len(recent),
             published=published_before,
-            remaining=len(accepted) + len(carried),
+            remaining=len(selection.accepted) + len(selection.carried),
         ),
         policy=spec.removal_policy,
         state=known.guard,
@@ -162,6 +171,10 @@ def decide(
         approval=known.approval,
         now=now,
     )
+    if verdict.held is None and reserved:
+        # What is lost leaves: its refs are free for those that were renamed to them.
+        selection = placing()
+    accepted, carried = selection.accepted, selection.carried
     tombstones = () if verdict.approved else recent
     if verdict.held is not None:
         for key, record in lost.items():
@@ -218,17 +231,22 @@ def _unknown(prepared: Prepared, known: Known, selection: Placement) -> tuple[fr
 def _leaving(prepared: Prepared, before: Mapping[str, Record], selection: Placement) -> dict[str, Record]:
     """Records of which nothing stays in the document as it is now decided, by key.
 
-    What somebody else holds is a conflict, and what a TemplateBundle takes out was decided with its
-    candidate.
+    What somebody else holds is a conflict, what a TemplateBundle takes out was decided with its candidate,
+    and where a bundle that is new has the ref the template was made anew.
     """
     leaving: dict[str, Record] = {}
     for key, record in before.items():
-        if key in selection.accepted or key in selection.carried or record.ref in selection.refs:
+        if key in selection.accepted or key in selection.carried or record.ref in selection.newcomers:
             continue
-        candidate = prepared.by_key.get(key)
-        if candidate is None or candidate.fate is Fate.UNSELECTED:
+        if _is_gone(prepared, key):
             leaving[key] = record
     return leaving
+
+
+def _is_gone(prepared: Prepared, key: str) -> bool:
+    """Whether a bundle is not in the source any more, or is there and not taken."""
+    candidate = prepared.by_key.get(key)
+    return candidate is None or candidate.fate is Fate.UNSELECTED
 
 
 def _frozen(prepared: Prepared, before: Mapping[str, Record]) -> list[str]:
@@ -241,7 +259,8 @@ def _frozen(prepared: Prepared, before: Mapping[str, Record]) -> list[str]:
         for key in before
         if key not in prepared.observed_keys
         and (
-            is_frozen(key, matched, published=True)
+            key in prepared.succeeded
+            or is_frozen(key, matched, published=True)
             or ((declaration := matched.by_key.get(key)) is not None and declaration.bundle.spec.suspend)
         )
     ]
@@ -252,12 +271,13 @@ def _bindings(
 ) -> tuple[Record, ...]:
     """Which bundle each TemplateBundle means that names one, where no published record says so.
 
-    One that is ambiguous or cannot be read at the moment stays bound as it was.
+    Once bound, bound (design, section 2): until the TemplateBundle names another, or goes.
     """
+    matched = prepared.declarations
     made = {
         binding: Record(
             ref=f"bundle:{one.key}",
-            facts=SourceFacts(name=""),
+            facts=SourceFacts(name=_name_of(prepared, one.key)),
             bundle_id=one.key,
             bundle_version=None,
             generated_at=None,
@@ -265,17 +285,53 @@ def _bindings(
             entity=None,
             declared_by=binding,
         )
-        for one in prepared.declarations.by_key.values()
-        if one.key is not None and one.key not in by_key and (binding := binding_of(one.bundle)) is not None
+        for one in matched.by_key.values()
+        if one.key is not None
+        and one.key not in by_key
+        and one.key in prepared.observed_keys
+        and (binding := binding_of(one.bundle))
     }
+    present = {binding_of(one.bundle) for one in matched.all}
+    placed = {record.declared_by for record in by_key.values()}
     kept = {
-        record.declared_by: record
+        record.declared_by: _as_binding(record)
         for record in records or ()
         if record.declared_by is not None
-        and record.is_binding
-        and record_key(record) in prepared.declarations.frozen
+        and record.declared_by not in placed
+        and (record.entity is not None or record.is_binding)
+        and (record.declared_by in present or record_key(record) in matched.frozen)
     }
     return tuple((kept | made).values())
+
+
+def _as_binding(record: Record) -> Record:
+    """What stays of a record while only its TemplateBundle is remembered."""
+    if record.is_binding:
+        return record
+    return Record(
+        ref=f"bundle:{record_key(record)}",
+        facts=SourceFacts(name=record.facts.name),
+        bundle_id=record_key(record),
+        bundle_version=None,
+        generated_at=None,
+        content_hash="",
+        entity=None,
+        declared_by=record.declared_by,
+    )
+
+
+def _name_of(prepared: Prepared, key: str) -> str:
+    candidate = prepared.by_key.get(key)
+    return candidate.facts.name if candidate is not None else ""
+
+
+def source_names(records: tuple[Record, ...] | None) -> dict[str, str]:
+    """Names, as the source emits them, of what is published or bound, by key of the bundle."""
+    return {
+        record_key(record): record.facts.name
+        for record in records or ()
+        if record.facts.known and (record.entity is not None or record.is_binding)
+    }
 
 
 def bindings(records: tuple[Record, ...] | None) -> dict[str, str]:
@@ -288,15 +344,19 @@ def bindings(records: tuple[Record, ...] | None) -> dict[str, str]:
 
 
 def _recent_losses(
-    records: tuple[Record, ...] | None, placed: AbstractSet[str], taken: set[str], *, since: datetime
+    records: tuple[Record, ...] | None,
+    placed: AbstractSet[str],
+    renewed: AbstractSet[str],
+    *,
+    since: datetime,
 ) -> tuple[Record, ...]:
-    """Losses after ``since`` that were acted on and have not come back."""
+    """Losses after ``since`` that were acted on and have not come back, nor were made anew."""
     return tuple(
         record
         for record in records or ()
         if record.entity is None
         and record_key(record) not in placed
-        and record.ref not in taken
+        and record.ref not in renewed
         and (lost := read_moment(record.lost_since)) is not None
         and lost > since
     )
@@ -312,7 +372,7 @@ def _recovered_records(known: Known, before: Mapping[str, Record]) -> dict[str, 
     for ref, entity in known.recovered.items():
         record = Record(
             ref=ref,
-            facts=source_facts(entity),
+            facts=replace(source_facts(entity), known=False),
             bundle_id=bundle_id(entity),
             bundle_version=bundle_version(entity),
             generated_at=annotation(entity, GENERATED_AT),

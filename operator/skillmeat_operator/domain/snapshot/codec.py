@@ -281,17 +281,25 @@ def _stored(record: Record) -> dict[str, Json]:
 
 def _record(stored: dict[str, Any]) -> Record:
     # By hand: pydantic refuses strings with lone surrogates, which a source may well send.
-    facts = stored.pop("facts")
-    held = stored.pop("held")
-    return Record(
-        facts=SourceFacts(**{**facts, "tags": tuple(facts["tags"])}),
-        held=None if held is None else HeldReason(held),
-        **stored,
-    )
+    facts = _of_this_version(SourceFacts, stored["facts"])
+    held = stored["held"]
+    rest = _of_this_version(Record, {**stored, "held": None if held is None else HeldReason(held)})
+    return Record(**{**rest, "facts": SourceFacts(**{**facts, "tags": tuple(facts["tags"])})})
+
+
+def _of_this_version(kind: type[Record | SourceFacts], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What this version knows of it: a newer one may have added to it, and rolling back loses no snapshot."""
+    names = {entry.name for entry in fields(kind)}
+    return {key: value for key, value in stored.items() if key in names}
 
 
 def _shallow(value: Record | SourceFacts) -> dict[str, Json]:
-    return {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    """All fields, but those that were added later while they say nothing."""
+    return {
+        entry.name: getattr(value, entry.name)
+        for entry in fields(value)
+        if entry.name != "known" or not getattr(value, entry.name)
+    }
 
 
 def _record_order(record: Record) -> tuple[str, str]:

@@ -47,6 +47,10 @@ class SourceFacts:
     title: str | None = None
     tags: tuple[str, ...] = ()
     type: str | None = None
+    known: bool = True
+    """False: of an entity that was read back from the catalog, where prefixes and overrides hide what the
+    source emits. No filter is judged by them.
+    """
 
     def as_element(self) -> dict[str, Json]:
         """The part of an element that filters look at."""
@@ -78,8 +82,8 @@ class Record:
     declaration_hash: str | None = None
     """Digest of the TemplateBundle spec this was decided with."""
     declared_by: str | None = None
-    """The TemplateBundle that governs it by name: its UID and that name. Of a bundle that is not published a
-    record says just that.
+    """The TemplateBundle that governs it: its UID and what it names. Of a bundle that is not published a
+    record says just that, and the bundle's name.
     """
 
     @property

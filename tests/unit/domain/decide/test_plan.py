@@ -195,8 +195,8 @@ SITUATIONS: dict[str, tuple[Callable[[], Plan], dict[str, str | None], tuple[int
         lambda: a.plan(
             [a.element("t0", id="new")], bundles=[a.bundle({"suspend": True})], before=a.plan(a.elements(1))
         ),
-        {"t0": None},
-        (1, 1, 0, 0, 0, 1, 0),
+        {"t0": "Suspended"},
+        (1, 1, 0, 1, 0, 1, 1),
     ),
     "one bundle listed twice": (
         lambda: a.plan([a.element("x", id="same"), a.element("y", id="same")]),

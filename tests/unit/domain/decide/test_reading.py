@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.decide.reading import SettledReading, settle
 from tests.conditions import builders as a
 
+NOW = datetime(2026, 1, 10, tzinfo=UTC)
 OLD, MIDDLE, NEW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 
 
@@ -19,13 +21,15 @@ def moment(text: str) -> datetime:
 
 
 def again(first: list[Any], second: list[Any], newest: dict[str, datetime] | None = None) -> SettledReading:
-    before = settle(first, previous=None, newest={})
-    return settle(second, previous=before.elements, newest=before.newest if newest is None else newest)
+    before = settle(first, previous=None, newest={}, now=NOW)
+    return settle(
+        second, previous=before.elements, newest=before.newest if newest is None else newest, now=NOW
+    )
 
 
 def test_the_first_reading_is_taken_as_it_is() -> None:
     listed = [a.element("t0"), None, a.element("t1", generated=NEW)]
-    found = settle(listed, previous=None, newest={})
+    found = settle(listed, previous=None, newest={}, now=NOW)
     assert found.elements == tuple(listed)
     assert found.generated == found.newest == {"id-t0": moment(OLD), "id-t1": moment(NEW)}
 
@@ -57,10 +61,10 @@ def test_after_a_restart_the_published_time_stands_in_for_the_newest_seen() -> N
 
 
 def test_content_between_the_shown_and_the_newest_time_lags_too() -> None:
-    first = settle([a.element("t0", generated=OLD)], previous=None, newest={})
-    second = settle([a.element("t0", generated=NEW)], previous=first.elements, newest=first.newest)
+    first = settle([a.element("t0", generated=OLD)], previous=None, newest={}, now=NOW)
+    second = settle([a.element("t0", generated=NEW)], previous=first.elements, newest=first.newest, now=NOW)
     lagging = a.element("t0", generated=MIDDLE, description="Other.")
-    third = settle([lagging], previous=second.elements, newest=second.newest)
+    third = settle([lagging], previous=second.elements, newest=second.newest, now=NOW)
     assert third.elements == first.elements
 
 
@@ -110,12 +114,59 @@ def test_laws(history: list[list[Any]]) -> None:
     previous: tuple[Any, ...] | None = None
     newest: dict[str, datetime] = {}
     for listed in history:
-        found = settle(listed, previous=previous, newest=newest)
+        found = settle(listed, previous=previous, newest=newest, now=NOW)
         assert len(found.elements) == len(listed)
         pool = [*listed, *(previous or ())]
         assert all(one in pool for one in found.elements), "nothing is made up"
         assert all(found.newest[key] >= moment_ for key, moment_ in newest.items())
-        same = settle(listed, previous=found.elements, newest=found.newest)
+        same = settle(listed, previous=found.elements, newest=found.newest, now=NOW)
         assert same.elements == found.elements, "the same list again changes nothing"
         previous, newest = found.elements, dict(found.newest)
     assert all(value.tzinfo is UTC for value in newest.values())
+
+
+def test_an_older_time_is_ignored_for_an_hour_at_most() -> None:
+    fresh = a.element("t0", generated=NEW, description="New.")
+    lagging = a.element("t0", generated=OLD, description="Old.")
+    found = settle([fresh], previous=None, newest={}, now=NOW)
+    taken = []
+    for minutes in (0, 30, 59, 60, 61):
+        found = settle(
+            [lagging],
+            previous=found.elements,
+            newest=found.newest,
+            lagging=found.lagging,
+            now=NOW + timedelta(minutes=minutes),
+        )
+        taken.append(found.elements == (lagging,))
+    assert taken == [False, False, False, True, True]
+
+
+def test_the_hour_begins_anew_once_the_newest_was_served_again() -> None:
+    fresh, lagging = a.element("t0", generated=NEW), a.element("t0", generated=OLD, description="Old.")
+    found = settle([fresh], previous=None, newest={}, now=NOW)
+    for minutes, listed in ((0, lagging), (50, fresh), (70, lagging)):
+        found = settle(
+            [listed],
+            previous=found.elements,
+            newest=found.newest,
+            lagging=found.lagging,
+            now=NOW + timedelta(minutes=minutes),
+        )
+    assert found.elements == (fresh,)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_time_ahead_of_our_clock_outranks_nothing(restarted: bool) -> None:
+    ahead = a.element("t0", generated="2027-01-01T00:00:00Z", description="By a wrong clock.")
+    right = a.element("t0", generated=NEW, description="By the right one.")
+    first = settle([ahead], previous=None, newest={}, now=NOW)
+    newest = {} if restarted else first.newest
+    assert settle([right], previous=first.elements, newest=newest, now=NOW).elements == (right,)
+
+
+def test_a_clock_that_is_ahead_by_less_than_five_minutes_counts() -> None:
+    ahead = a.element("t0", generated="2026-01-10T00:04:00Z", description="New.")
+    lagging = a.element("t0", generated=NEW, description="Old.")
+    first = settle([ahead], previous=None, newest={}, now=NOW)
+    assert settle([lagging], previous=first.elements, newest=first.newest, now=NOW).elements == (ahead,)

@@ -312,7 +312,17 @@ CASES = {
         before=NEVER,
     ),
     "what is to be published could not be stored": fails(
-        well(published=False, state=None), "SnapshotUnavailable", "Reconciling"
+        well(published=False, state=None, serving=False), "SnapshotUnavailable", "Reconciling"
+    ),
+    "what is to be published could not be stored, but is served, within the grace": Case(
+        READY, well(published=False, state=None, serving=True), "True", "ServingLastGood"
+    ),
+    "what is to be published could not be stored, after the grace": fails(
+        well(published=False, state=None, serving=True),
+        "SnapshotUnavailable",
+        "Reconciling",
+        before=(*READY, well(published=False, state=None, serving=True)),
+        wait=timedelta(minutes=16),
     ),
 }
 

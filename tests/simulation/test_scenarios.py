@@ -102,7 +102,9 @@ async def test_status_tells_no_revision_that_is_not_served(world: World) -> None
     world.skillmeat().add("new")
     await asyncio.sleep(300)
     assert world.get()["status"]["revision"] == revision
-    assert world.condition()[0] == "False"
+    assert world.condition() == ("True", "ServingLastGood")
+    await asyncio.sleep(900)
+    assert world.condition() == ("False", "SnapshotUnavailable"), "the grace of any outage is over"
     world.server.faults.clear()
     await world.until(lambda: "new" in world.shown(), within=1000)
     await world.ready()

@@ -36,11 +36,13 @@ class Result:
     """It is tried again with the item's backoff, which grows from ``first`` to ``longest`` seconds."""
     first: float = FIRST_RETRY
     longest: float = LONGEST_RETRY
+    settles: bool = True
+    """Whether a visit that did not fail ends a backoff: one that only waits in between does not."""
 
     @classmethod
-    def done(cls, *, after: float | None = None) -> Self:
+    def done(cls, *, after: float | None = None, settles: bool = True) -> Self:
         """Everything was done that could be."""
-        return cls(after=after)
+        return cls(after=after, settles=settles)
 
     @classmethod
     def failure(cls, *, first: float = FIRST_RETRY, longest: float = LONGEST_RETRY) -> Self:
@@ -269,7 +271,9 @@ class WorkQueue:
             item.due = None
             self._plan(uid, item, item.not_before)
             return
-        item.failures, item.not_before = 0, 0.0
+        item.not_before = 0.0
+        if result.settles:
+            item.failures = 0
         if result.after is not None:
             self._plan(uid, item, now + result.after)
 

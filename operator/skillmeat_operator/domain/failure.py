@@ -50,6 +50,8 @@ class Failure:
     """Seconds the remote side asked us to wait, if it did."""
     whole_server: bool = False
     """It meets everybody who calls this address: refused, timed out, or HTTP 429."""
+    returns: bool = False
+    """What is missing is the operator's own, so that it comes back."""
     local: bool = False
     """Our own limits held the call up: it says nothing of the remote side."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from skillmeat_operator.adapters.http.credential import Credential
 from skillmeat_operator.adapters.http.tls import TlsMaterial
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
-from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError
+from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, KubernetesError
 from skillmeat_operator.api.keys import ALLOWED_HOSTS
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.api.v1alpha1.references import (
@@ -21,6 +22,8 @@ from skillmeat_operator.api.v1alpha1.references import (
 )
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 
+logger = logging.getLogger(__name__)
+
 TLS_CERTIFICATE: Final = "tls.crt"
 TLS_KEY: Final = "tls.key"
 """Keys of a Secret of type ``kubernetes.io/tls``."""
@@ -31,9 +34,8 @@ class SecretReader:
 
     Every method takes the side that the value is meant for and raises
     :class:`~skillmeat_operator.domain.failure.FailedError` of kind ``SECRET`` where the value is not there
-    (``SecretNotFound``, ``SecretKeyNotFound``) or must not be read (``AccessDenied``), and a
-    :class:`~skillmeat_operator.adapters.kubernetes.errors.UnavailableError` where the API server does not
-    answer.
+    (``SecretNotFound``, ``SecretKeyNotFound``) or must not be read (``AccessDenied``), and of kind
+    ``TRANSIENT`` (``SecretUnavailable``) where the API server does not answer for it.
     """
 
     def __init__(self, client: KubernetesClient) -> None:
@@ -85,6 +87,8 @@ class SecretReader:
             found = await self._client.get_secret(namespace, name)
         except ForbiddenError:
             _forbidden("Secret", namespace, name, side)
+        except KubernetesError as error:
+            _unavailable("Secret", namespace, name, side, error)
         if found is None:
             _missing("Secret", namespace, name, side)
         return found.data, found.annotations
@@ -94,6 +98,8 @@ class SecretReader:
             found = await self._client.get_config_map(namespace, name)
         except ForbiddenError:
             _forbidden("ConfigMap", namespace, name, side)
+        except KubernetesError as error:
+            _unavailable("ConfigMap", namespace, name, side, error)
         if found is None:
             _missing("ConfigMap", namespace, name, side)
         text = {key: value.encode() for key, value in (found.get("data") or {}).items()}
@@ -134,6 +140,18 @@ def _forbidden(kind: str, namespace: str, name: str, side: Side) -> NoReturn:
         f"The operator may not read {kind} '{name}': allow its ServiceAccount to get {kind}s in namespace "
         f"'{namespace}'.",
     )
+
+
+def _unavailable(kind: str, namespace: str, name: str, side: Side, error: KubernetesError) -> NoReturn:
+    logger.warning("%s %s/%s cannot be read: %s", kind, namespace, name, error)
+    raise FailedError(
+        Failure(
+            side=side,
+            kind=FailureKind.TRANSIENT,
+            reason=Reason.SECRET_UNAVAILABLE,
+            message=f"The API server does not answer for {kind} '{name}': see its log and the operator's.",
+        )
+    ) from None
 
 
 def _fail(side: Side, reason: Reason, message: str) -> NoReturn:

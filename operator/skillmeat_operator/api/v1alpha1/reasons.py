@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "AccessDenied"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  a reason
     SECRET_KEY_NOT_FOUND = "SecretKeyNotFound"  # noqa: S105  a reason
+    SECRET_UNAVAILABLE = "SecretUnavailable"  # noqa: S105  a reason
     INVALID_CA = "InvalidCA"
     EGRESS_NOT_ALLOWED = "EgressNotAllowed"
 
@@ -154,6 +155,10 @@ REASONS: Final[Mapping[Reason, ReasonDeclaration]] = MappingProxyType(
             "The Secret or ConfigMap exists but lacks the key that the spec names.",
             "Add the key, or name another one in the reference.",
         ),
+        Reason.SECRET_UNAVAILABLE: ReasonDeclaration(
+            "The API server does not answer for a Secret or ConfigMap that the spec names.",
+            "See the operator's log for its answer; with encryption at rest, look at its key service.",
+        ),
         Reason.INVALID_CA: ReasonDeclaration(
             "The CA or client certificate that the spec names cannot be read.",
             "Put PEM certificates under the key that the message names.",
@@ -241,8 +246,9 @@ REASONS: Final[Mapping[Reason, ReasonDeclaration]] = MappingProxyType(
             "Bring them back, or annotate with skillmeat.io/approve-removal and the id in status.removal.",
         ),
         Reason.SNAPSHOT_UNAVAILABLE: ReasonDeclaration(
-            "Neither the stored state nor the catalog can be read, so nothing is published.",
-            "Bring the portal back, or let the operator read its ConfigMaps.",
+            "What is to be published cannot be stored in the operator's namespace, or neither the stored "
+            "state nor the catalog can be read.",
+            "See the operator's log for the API server's answer; let it read and write its ConfigMaps.",
         ),
         Reason.UP_TO_DATE: ReasonDeclaration("What SkillMeat serves is as new as its bundles.", _NOTHING),
         Reason.UPSTREAM_NEWER: ReasonDeclaration(

@@ -253,6 +253,7 @@ class Connections:
                     reason=Reason.SECRET_NOT_FOUND,
                     message="the file of --backstage-token-file cannot be read: mount the portal's token "
                     "there",
+                    returns=True,
                 )
             ) from None
         return Credential.of(text)

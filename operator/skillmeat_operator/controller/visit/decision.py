@@ -154,7 +154,8 @@ class Decider:
         )
         ours = given.ours
         holders = self._known_holders(given, memo)
-        key = _key(given, memo, holders | self._rivals(given, memo.wanted, holders))
+        kept = frozenset(memo.plan.expected) if memo.plan is not None else frozenset[str]()
+        key = _key(given, memo, holders | self._rivals(given, memo.wanted, holders, kept))
         unpublished = (frozenset(ours) if ours is not None else None) if published is None else None
         same = memo.key == key and memo.unpublished_key == unpublished
         seeing = not memo.blind or portal.view is None
@@ -182,7 +183,8 @@ class Decider:
         prepared = await compute(preparing, large=len(observed) >= LARGE)
         if ours is not None and owner.target is not None:
             holders = self._holders(given, prepared, ours)
-        rivals = self._rivals(given, prepared.wanted_refs, holders)
+        kept = frozenset(record.ref for record in records or () if record.entity is not None)
+        rivals = self._rivals(given, prepared.wanted_refs, holders, kept)
         known = Known(
             records=records,
             ours=ours,
@@ -206,8 +208,9 @@ class Decider:
         memo.key = _key(given, memo, holders | rivals)
         # Once it is stored, the snapshot takes the place of what the catalog shows.
         memo.unpublished_key = unpublished if not plan.publishable or owner.target is None else None
-        claimed = frozenset(plan.expected) if owner.target is not None else frozenset[str]()
-        self._claims.claim(visit.uid, _portal_url(portal), claimed, source=visit.source)
+        if portal.connection is not None:
+            claimed = frozenset(plan.expected) if owner.target is not None else frozenset[str]()
+            self._claims.claim(visit.uid, portal.connection.url, claimed, source=visit.source)
         return Decision(plan=plan, content=content, form=form)
 
     def forget(self, uid: str) -> None:
@@ -307,17 +310,26 @@ class Decider:
         return foreign_holders({**marked, **found}, owner=owner, exists=visit.store.source_exists)
 
     def _rivals(
-        self, given: _Inputs, wanted: frozenset[str], holders: Mapping[str, Holder]
+        self,
+        given: _Inputs,
+        wanted: frozenset[str],
+        holders: Mapping[str, Holder],
+        kept: frozenset[str],
     ) -> dict[str, Holder]:
         """Older CatalogSources that publish what is wanted and nobody holds yet.
 
+        While the catalog cannot be read nobody knows who holds what: what is published (``kept``) stays ours,
+        and without a connection it is not even known of which portal.
+
         Under External somebody else brings the entities in, so that holding them is no conflict.
         """
-        if given.owner.target is None:
+        connection = given.portal.connection
+        if given.owner.target is None or connection is None:
             return {}
         source = given.visit.source
-        free = wanted - set(holders) - set(given.ours or {})
-        return self._claims.rivals(source.uid, _portal_url(given.portal), free, created=source.created)
+        held = kept if given.ours is None else frozenset(given.ours)
+        free = wanted - set(holders) - held
+        return self._claims.rivals(source.uid, connection.url, free, created=source.created)
 
     async def _recover(self, refs: Sequence[str], client: BackstageClient) -> dict[str, Json]:
         """Read entities of ours back from the catalog; only what proves itself by its content hash counts."""
@@ -384,7 +396,3 @@ def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:
 def _since(source: CatalogSource) -> str | None:
     removal = source.status.removal
     return format_timestamp(removal.since) if removal is not None else None
-
-
-def _portal_url(portal: PortalObserved) -> str:
-    return portal.connection.url if portal.connection is not None else ""

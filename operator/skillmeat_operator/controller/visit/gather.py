@@ -101,11 +101,7 @@ class Gatherer:
         self._timings = timings
 
     async def observe(self, visit: Visit) -> Observation:
-        """The last readings of both sides.
-
-        Raises:
-            KubernetesError: the API server does not answer for a Secret.
-        """
+        """The last readings of both sides."""
         asked = self._asked_at(visit)
         return Observation(
             source=await self._source(visit, asked), portal=await self._portal(visit, asked), asked=asked
@@ -116,8 +112,9 @@ class Gatherer:
         try:
             connection = await self._connections.source(visit.source, not_before=asked)
         except FailedError as error:
-            lists.leave(uid)
-            pages.leave(uid)
+            if error.failure.kind is not FailureKind.TRANSIENT:
+                lists.leave(uid)
+                pages.leave(uid)
             outcome = self._judge(visit, error.failure, secrets="", began=visit.began)
             return SourceObserved(outcome=outcome)
         self._judge.found(uid, Side.SOURCE)
@@ -171,7 +168,8 @@ class Gatherer:
         try:
             connection = await self._connections.portal(visit.source, not_before=asked)
         except FailedError as error:
-            self._remotes.leave_portal(uid)
+            if error.failure.kind is not FailureKind.TRANSIENT:
+                self._remotes.leave_portal(uid)
             outcome = self._judge(visit, error.failure, secrets="", began=visit.began)
             return PortalObserved(outcome=outcome)
         self._judge.found(uid, Side.CATALOG)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, KubernetesError
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, ObjectSupersededError
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
@@ -240,9 +240,12 @@ class SourceReconciler:
                 published = await self._publications.stored(
                     visit.uid, not_before=self._stored_not_before(visit)
                 )
-            except ForbiddenError as error:
+            except ObjectSupersededError:
+                raise
+            except KubernetesError as error:
                 logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
-                return Acted(replace(base, published=False), retry=True)
+                serving = self._publications.current(visit.uid) is not None
+                return Acted(replace(base, published=False, serving=serving), retry=True)
             portal = await self._unreadable_if_blind(visit, portal, published, target)
             observation = replace(observation, portal=portal)
         serving = self._external.has_verified(visit) if is_external else published is not None
@@ -268,18 +271,22 @@ class SourceReconciler:
     ) -> PortalObserved:
         """A token that sees nothing proves nothing (design, section 3, law 2).
 
-        Where something was published, and neither a snapshot nor the catalog tells what, the empty view is
-        what a token without permission gets. A portal that lost its data shows the same; there the entity
-        of a location that is registered tells the two apart.
+        Where no snapshot tells what was published, an empty view is what a token without permission gets. A
+        portal that lost its data, or is new, shows the same; there the entity of a location that is
+        registered tells the two apart, as soon as the portal has processed it.
+
+        Raises:
+            HoldersPendingError: the portal has not had the time for that.
         """
-        status = visit.source.status
-        had = status.revision is not None and (status.entities is None or status.entities.published > 0)
-        if portal.view is None or published is not None or not had or portal.view.get().view.reads_entities:
+        if portal.view is None or published is not None or portal.view.get().view.reads_entities:
             return portal
         try:
-            await self._keeper.register_unlisted(visit, portal, target)
+            registered = await self._keeper.register_unlisted(visit, portal, target)
         except FailedError as error:
             return self._acting.portal_failed(visit, portal, error.failure)
+        if registered is not None and self._clock() - registered < self._timings.progress_deadline:
+            self._remotes.views.ask(visit.uid, at=self._clock() + 1.0)
+            raise HoldersPendingError
         return self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
 
     async def _decide(

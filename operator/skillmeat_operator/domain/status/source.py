@@ -84,7 +84,7 @@ def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *,
         _transient(source, outcome, failures, conditions, now=now)
         _synced(conditions, outcome)
     elif plan is None or not plan.publishable or not outcome.published:
-        _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, _unavailable(outcome), stalled=False)
+        _unstored(source, outcome, conditions, now=now)
     else:
         _verified(source, outcome, plan, conditions)
 
@@ -128,11 +128,24 @@ def _blocking(outcome: Outcome) -> tuple[Failure, bool] | None:
     )
 
 
+def _unstored(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *, now: datetime) -> None:
+    """What is decided is not what is served: an outage of our own store, with the grace of any outage."""
+    message = _unavailable(outcome)
+    if not outcome.published:
+        conditions.set(ConditionType.CATALOG_SYNCED, UNKNOWN, Reason.SNAPSHOT_UNAVAILABLE, message)
+        synced = conditions.current(ConditionType.CATALOG_SYNCED)
+        since = synced.last_transition_time if synced is not None else now
+        if _keeps_ready(source, outcome, since, now=now):
+            _last_good(conditions, message)
+            return
+    _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, message, stalled=False)
+
+
 def _unavailable(outcome: Outcome) -> str:
-    if outcome.plan is not None and outcome.plan.publishable:
+    if not outcome.published:
         return (
-            "what is to be published could not be stored in the operator's namespace; what was published "
-            "before stays: see the operator's log, and its Role there"
+            "what is to be published could not be stored in the operator's namespace, or not be compared "
+            "with what is there; what was published before stays: see the operator's log, and its Role there"
         )
     return "neither the stored state nor the catalog could be read; nothing is published until one can be"
 
@@ -243,20 +256,25 @@ def _transient(
     ]
     since = min((condition.last_transition_time for condition in failing), default=now)
     first = failures[0]
-    if (
+    if _keeps_ready(source, outcome, since, now=now):
+        _last_good(conditions, first.message)
+        return
+    _fail(conditions, first.reason, first.message, stalled=False)
+
+
+def _keeps_ready(source: CatalogSource, outcome: Outcome, since: datetime, *, now: datetime) -> bool:
+    return (
         outcome.serving
         and ready_for(source.status.conditions, source.generation)
         and age(since, now=now) < source.spec.outage_grace_period
-    ):
-        conditions.at_rest()
-        conditions.set(
-            ConditionType.READY,
-            TRUE,
-            Reason.SERVING_LAST_GOOD,
-            f"the last good state stays published: {first.message}",
-        )
-        return
-    _fail(conditions, first.reason, first.message, stalled=False)
+    )
+
+
+def _last_good(conditions: ConditionSet, message: str) -> None:
+    conditions.at_rest()
+    conditions.set(
+        ConditionType.READY, TRUE, Reason.SERVING_LAST_GOOD, f"the last good state stays published: {message}"
+    )
 
 
 def _fail(conditions: ConditionSet, reason: Reason, message: str, *, stalled: bool) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, UnavailableError
+from skillmeat_operator.adapters.kubernetes.errors import (
+    ConflictError,
+    ForbiddenError,
+    RejectedError,
+    UnavailableError,
+)
 from skillmeat_operator.adapters.kubernetes.object_ref import SecretContent
 from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.api.v1alpha1.conditions import Reason
@@ -131,11 +136,17 @@ async def test_forbidden_names_the_right_that_is_missing(cluster, reader):
     assert "get Secrets in namespace 'team'" in caught.value.failure.message
 
 
-async def test_api_server_that_is_away_is_no_missing_secret(cluster, reader):
-    cluster.error = UnavailableError("away")
+@pytest.mark.parametrize(
+    "error", [UnavailableError("away"), RejectedError("refused"), ConflictError("other")]
+)
+async def test_api_server_that_does_not_answer_is_no_missing_secret(cluster, reader, error):
+    cluster.error = error
 
-    with pytest.raises(UnavailableError):
+    with pytest.raises(FailedError) as raised:
         await reader.value("team", TOKEN, side=Side.SOURCE)
+
+    failure = raised.value.failure
+    assert (failure.kind, failure.reason) == (FailureKind.TRANSIENT, Reason.SECRET_UNAVAILABLE)
 
 
 async def test_binary_token_keeps_a_digest_of_its_own(cluster, reader):

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.adapters.backstage.entities import location_ref
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.events import EventType
 from skillmeat_operator.api.keys import FINALIZER, FORCE_DELETE
 from skillmeat_operator.api.v1alpha1.conditions import Reason
@@ -113,23 +114,35 @@ class Deleter:
         if visit.source.spec.deletion_policy is DeletionPolicy.RETAIN:
             # The policy changed a moment before the deletion; the finalizer is from before.
             return await self._release(visit)
-        target = await self._registered_target(visit)
-        if visit.source.annotations.get(FORCE_DELETE) == "true":
+        # Nothing of the source is needed any more.
+        self._remotes.lists.leave(visit.uid)
+        self._remotes.pages.leave(visit.uid)
+        forced = visit.source.annotations.get(FORCE_DELETE) == "true"
+        try:
+            target = await self._registered_target(visit)
+        except KubernetesError as error:
+            if not forced:
+                return await self._wait(visit, _not_readable(error), readable=readable)
+            target = self._told_target(visit)
+        if forced:
             return await self._forced(visit, target)
-        return await self._clean(visit, target, readable=readable)
+        try:
+            return await self._clean(visit, target, readable=readable)
+        except KubernetesError as error:
+            return await self._wait(visit, _not_readable(error), readable=readable)
 
     async def _clean(self, visit: Visit, target: str | None, *, readable: bool) -> Result:
         try:
             connection = await self._connections.portal(visit.source)
         except FailedError as error:
-            if error.failure.reason not in GONE:
+            if error.failure.reason not in GONE or error.failure.returns:
                 # It may not be read at the moment, say: that is no reason to leave anything behind.
                 return await self._wait(visit, error.failure, readable=readable)
             return await self._without_secret(visit, target, error.failure)
         try:
             await self._step(visit, target, connection)
         except _WaitError:
-            return Result.done(after=self._timings.dry_run_timeout)
+            return self._later(visit)
         except FailedError as error:
             self._deletions[visit.uid] = _Deletion(not_before=self._clock(), failed=True)
             return await self._wait(visit, error.failure, readable=readable)
@@ -140,6 +153,9 @@ class Deleter:
         published = await self._publications.stored(visit.uid, not_before=0.0)
         if published is not None and published.head.target is not None:
             return published.head.target
+        return self._told_target(visit)
+
+    def _told_target(self, visit: Visit) -> str | None:
         seen = visit.source.status.catalog
         return seen.target if seen is not None and seen.target is not None else self._target_of(visit)
 
@@ -155,6 +171,12 @@ class Deleter:
             )
         return await self._release(visit)
 
+    def _later(self, visit: Visit) -> Result:
+        """A newer view is awaited, which marks the object due; what failed before goes on counting."""
+        deletion = self._deletions.get(visit.uid)
+        failed = deletion is not None and deletion.failed
+        return Result.done(after=self._timings.dry_run_timeout, settles=not failed)
+
     async def _without_secret(self, visit: Visit, target: str | None, failure: Failure) -> Result:
         connection = self._last_connection.get(visit.uid)
         if connection is None:
@@ -163,7 +185,7 @@ class Deleter:
         try:
             await self._step(visit, target, connection)
         except _WaitError:
-            return Result.done(after=self._timings.dry_run_timeout)
+            return self._later(visit)
         except FailedError as error:
             await self._abandon(visit, target, error.failure.message)
         return await self._release(visit)
@@ -264,7 +286,8 @@ class Deleter:
             raise FailedError(_still_there())
 
     async def _wait(self, visit: Visit, failure: Failure, *, readable: bool) -> Result:
-        message = f"deletion waits for the portal: {failure.message}"
+        what = "the API server" if failure.reason is Reason.SNAPSHOT_UNAVAILABLE else "the portal"
+        message = f"deletion waits for {what}: {failure.message}"
         if readable:
             await self._writer.source(
                 visit.raw,
@@ -282,9 +305,26 @@ class Deleter:
         await self._writer.event(visit.raw, EventType.WARNING, Reason.DELETION_ABANDONED, said)
 
     async def _release(self, visit: Visit) -> Result:
-        await self._publications.delete(visit.uid)
+        try:
+            await self._publications.delete(visit.uid)
+        except KubernetesError as error:
+            if visit.source.annotations.get(FORCE_DELETE) != "true":
+                raise
+            # The sweep of snapshots deletes it once it may.
+            logger.warning("the snapshot of %s is left to the sweep: %s", visit.uid, error)
         await self._finalizers.release(visit.store, visit.uid)
         return Result.done()
+
+
+def _not_readable(error: KubernetesError) -> Failure:
+    logger.warning("a deletion waits for the API server: %s", error)
+    return Failure(
+        side=Side.CATALOG,
+        kind=FailureKind.TRANSIENT,
+        reason=Reason.SNAPSHOT_UNAVAILABLE,
+        message="the operator can neither read nor delete what it stored in its own namespace; see its log, "
+        "and its Role there",
+    )
 
 
 def _still_there() -> Failure:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from skillmeat_operator.serving.connections import ConnectionLimits, Connections
+from skillmeat_operator.serving.protocol_log import protocol_log
 
 MAX_HEADER: Final = 8 * 1024
 """Bytes of one header field, and of the request line."""
@@ -68,6 +69,7 @@ class HttpServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=protocol_log(),
             # The runner waits this long twice: for handlers to end, then for cancelled ones to go.
             shutdown_timeout=stop_within / 2,
             keepalive_timeout=idle,

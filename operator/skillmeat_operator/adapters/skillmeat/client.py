@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from skillmeat_operator.adapters.http.call_errors import CallError
+from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
 from skillmeat_operator.adapters.http.client import Answer, Call, HttpClient
 from skillmeat_operator.adapters.http.credential import Credential
 from skillmeat_operator.adapters.http.json_body import InvalidJsonError, parse, parse_elements
@@ -17,6 +18,7 @@ from skillmeat_operator.adapters.http.tls import TlsMaterial
 from skillmeat_operator.adapters.skillmeat.errors import BEARER_FIELD, SERVICE_FIELD, refusal, source_at
 from skillmeat_operator.adapters.skillmeat.pages import ChangedWhileReadError, ListPage, bundle_facts, whole
 from skillmeat_operator.api.keys import GENERATED_AT
+from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import ServerInfo, StalenessReading, TemplateList
 from skillmeat_operator.domain.template.entity import canonical_json, without_annotations
 
@@ -178,7 +180,11 @@ class SkillMeatClient:
                 share=self._share,
             )
         except CallError as error:
-            raise self._source.incomplete(error) from error
+            failed = self._source.incomplete(error)
+            if error.problem is CallProblem.TIMED_OUT and within < CALL_TIMEOUT:
+                # Somebody's own short time-out says nothing of the server to others.
+                failed = FailedError(replace(failed.failure, whole_server=False))
+            raise failed from error
 
     def _headers(self) -> dict[str, str]:
         """The credentials, each only if it may go to this host."""

@@ -207,6 +207,13 @@ class Readers(Generic[K, T]):
         reader = self._reader_of(uid)
         return reader is not None and self._clock() < max(reader.asked_until, reader.server.asked_until)
 
+    def pause(self, uid: str) -> Failure | None:
+        """What an object's server, asked by whomever, said when it wanted to be left alone, while it does."""
+        reader = self._reader_of(uid)
+        if reader is None or self._clock() >= reader.server.asked_until:
+            return None
+        return reader.server.asking
+
     def failed(self, uid: str, failure: Failure) -> None:
         """Take in that a call of another kind met a failure, so that readings leave the server alone too."""
         key, reader = self._key_of.get(uid), self._reader_of(uid)
@@ -378,7 +385,7 @@ class Readers(Generic[K, T]):
         if failure.retry_after is not None:
             reader.asked_until = max(reader.asked_until, now + failure.retry_after)
         if failure.whole_server:
-            reader.server.failed(began, retry_after=failure.retry_after)
+            reader.server.failed(began, failure)
             # After those that were well: one that alone times out delays nobody for long.
             later = self._uniform(FIRST_TRIES / 2, FIRST_TRIES)
             reader.retry_at = max(reader.retry_at, reader.server.until + later)

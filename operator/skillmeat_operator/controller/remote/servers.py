@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 from skillmeat_operator.adapters.http.hosts import Host
 from skillmeat_operator.controller.remote.backoff import Backoff
+from skillmeat_operator.domain.failure import Failure
 from skillmeat_operator.domain.timings import Timings
 
 
@@ -27,6 +28,8 @@ class Server:
         """No reader reads by itself before this moment (monotonic seconds)."""
         self.asked_until = 0.0
         """The server asked not to be called before this moment, by whomever (``Retry-After``)."""
+        self.asking: Failure | None = None
+        """What it asked that with."""
         self.readings: Counter[str] = Counter()
         """Readings under way, by kind."""
         self._waiting: dict[object, Callable[[], None]] = {}
@@ -72,13 +75,14 @@ class Server:
         """Call once, for a reader, when the last reading of some kind is over."""
         self._waiting[reader] = call
 
-    def failed(self, began: float, *, retry_after: float | None) -> None:
+    def failed(self, began: float, failure: Failure) -> None:
         """Take in that a reading that began at that moment met a failure of the whole server."""
-        now = self._clock()
+        now, retry_after = self._clock(), failure.retry_after
         if began >= self.until:
             # One outage counts once, however many readings were under way or asked for meanwhile.
             self.until = now + self._backoff.next()
         if retry_after is not None:
+            self.asking = failure
             self.asked_until = max(self.asked_until, now + retry_after)
             self.until = max(self.until, self.asked_until)
 

@@ -128,6 +128,16 @@ class Gatherer:
         around = pages.latest(uid)
         if asked and around is not None and around.began < asked:
             pages.ask(uid, at=asked)
+        pause = lists.pause(uid) if not current else None
+        if pause is not None and (latest is None or (asked and latest.failure is None)):
+            # The address was asked by another, and wants to be left alone: who waits here hears of it.
+            outcome = self._judge(visit, pause, secrets=connection.secrets, began=visit.began)
+            return SourceObserved(
+                outcome=outcome,
+                listing=latest,
+                around=around.value if around is not None else None,
+                around_failure=around.failure if around is not None else None,
+            )
         if latest is None:
             return SourceObserved(outcome=None, current=False)
         if latest.failure is None:

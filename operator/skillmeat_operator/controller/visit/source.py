@@ -15,6 +15,7 @@ from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, Objec
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
+from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
 from skillmeat_operator.api.v1alpha1.policies import Ingestion
 from skillmeat_operator.controller.publication.publications import Publications
 from skillmeat_operator.controller.publication.published import Published
@@ -39,6 +40,7 @@ from skillmeat_operator.domain.decide.configuration import publication
 from skillmeat_operator.domain.decide.filters import filter_unsupported, needs_bundle_status
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.failure import FailedError
+from skillmeat_operator.domain.status.conditions import find
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.status.source import summarise
 from skillmeat_operator.domain.status.unsynced import announce
@@ -337,9 +339,18 @@ class SourceReconciler:
     def _filter_support(self, visit: Visit, observation: Observation, base: Outcome) -> Outcome:
         """A filter over bundle statuses needs a server that tells them."""
         around = observation.source.around
-        if observation.source.listing is None or around is None or around.staleness is not None:
+        if observation.source.listing is None or not needs_bundle_status(visit.source.spec.filters):
             return base
-        if not needs_bundle_status(visit.source.spec.filters):
+        if around is None:
+            told = find(visit.source.status.conditions, ConditionType.SOURCE_REACHABLE)
+            if (
+                told is None
+                or told.reason != Reason.FILTER_UNSUPPORTED
+                or told.observed_generation != visit.source.generation
+            ):
+                return replace(base, filter_pending=True)
+            # What was found of this spec stands until the pages were asked for again.
+        elif around.staleness is not None:
             return base
         return replace(base, source=SideOutcome(failure=filter_unsupported(), stalled=True))
 

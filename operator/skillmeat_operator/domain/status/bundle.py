@@ -204,7 +204,9 @@ class _Derivation(BundleDerivation):
             self._source_not_ready()
             return
         former = self.bundle.status.entity_ref
-        if former is not None and state.still_shows(former):
+        bundle_id = self.candidate.bundle_id if self.candidate is not None else None
+        # A new object has no ref in its status, and its template may be shown all the same.
+        if (former is not None and state.still_shows(former)) or bundle_id in state.leaving:
             message = "taken out of the document; the catalog removes it within a minute"
             self.conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
             self.fail(Reason.PROGRESSING, message, stalled=False)

@@ -63,6 +63,8 @@ class Outcome:
     """The staleness pages have not been read yet: what was told of this generation still stands."""
     staleness_failure: Failure | None = None
     """Why the staleness pages could not be read: no sync fails because of it."""
+    filter_pending: bool = False
+    """``spec.filters`` asks for the status of bundles, which the pages that could not be read yet tell."""
     seen: CatalogSeen | None = None
     requests: tuple[str | None, str | None] = (None, None)
     """Tokens of the requested reconciles that this visit answers: ours and Flux's."""

@@ -105,6 +105,13 @@ def _verified(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: C
         _converge(source, outcome, plan, conditions)
     elif not plan.published and (plan.invalid or plan.conflicting):
         _fail(conditions, Reason.NOTHING_PUBLISHED, _nothing_published(plan), stalled=True)
+    elif not plan.published and plan.discovered and outcome.filter_pending:
+        _fail(
+            conditions,
+            Reason.PROGRESSING,
+            "spec.filters asks for the status of bundles, and SkillMeat's bundle pages are not read yet",
+            stalled=False,
+        )
     else:
         _settle(outcome, plan, conditions)
 

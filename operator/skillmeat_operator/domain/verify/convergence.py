@@ -32,6 +32,8 @@ class CatalogState:
     """Leftovers the catalog has marked as orphans and will not remove itself: uid by ref."""
     uids: Mapping[str, str]
     """Uid by ref of what is shown."""
+    leaving: frozenset[str] = frozenset()
+    """Ids of the bundles of ``leftovers``."""
 
     def still_shows(self, ref: str) -> bool:
         """Whether a ref is one of the leftovers."""
@@ -66,6 +68,7 @@ def compare(
         leftovers=leftovers,
         orphans={ref: ours[ref].uid for ref in leftovers if ours[ref].orphan},
         uids={ref: entity.uid for ref, entity in ours.items()},
+        leaving=frozenset(found for ref in leftovers if (found := ours[ref].bundle_id)),
     )
 
 

@@ -89,6 +89,10 @@ def diagnose(
         return Diagnosis(entities=entities)
     if dry_run.ok:
         return Diagnosis(cannot_read=not reads_entities, entities=entities)
+    whole = dry_run.kind_not_allowed or dry_run.host_not_allowed or dry_run.unreachable
+    if not whole and (state.matching or dry_run.refused_refs):
+        # The portal takes entities one by one, whatever a dry run of them all says (facts/backstage.md, 12).
+        return Diagnosis(entities=entities)
     return Diagnosis(document=_refusal(dry_run, target), entities=entities)
 
 

@@ -221,6 +221,10 @@ def row(
         if ready_now and outcome.serving and (now - since).total_seconds() < grace:
             return Row("outage within the grace", "True")
         return Row("outage", "False", reconciling=True)
+    if not outcome.published:
+        since = datetime.fromisoformat(new["CatalogSynced"]["lastTransitionTime"])
+        if ready_now and outcome.serving and (now - since).total_seconds() < grace:
+            return Row("not stored, within the grace", "True")
     if outcome.plan is None or not outcome.plan.publishable or not outcome.published:
         return Row("nothing can be published", "False", reconciling=True)
     missing = set(outcome.state.missing if outcome.state is not None else ()) - outcome.converging

@@ -11,7 +11,7 @@ import pytest
 
 from skillmeat_operator.adapters.http.credential import Credential
 from skillmeat_operator.adapters.http.tls import TlsMaterial
-from skillmeat_operator.adapters.skillmeat.client import SkillMeatClient
+from skillmeat_operator.adapters.skillmeat.client import CALL_TIMEOUT, SkillMeatClient
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, FailureKind, Side
 
@@ -149,11 +149,18 @@ def caused(error: httpx.TransportError, cause: BaseException) -> httpx.Transport
 async def test_an_unreachable_server_by_class(wire_to: WireTo, error: Exception, says: str) -> None:
     wire = wire_to(failing(error))
     with pytest.raises(FailedError, match=says) as caught:
-        await client(wire).list_templates(within=10)
+        await client(wire).list_templates(within=CALL_TIMEOUT)
     failure = caught.value.failure
     assert (failure.kind, failure.reason) == (TRANSIENT, LATER)
     assert "SkillMeat at skillmeat.example.com" in failure.message
     assert failure.whole_server is (says.startswith("refused the connection") or says == "timed out")
+
+
+async def test_a_time_out_shorter_than_usual_says_nothing_of_the_server(wire_to: WireTo) -> None:
+    wire = wire_to(failing(httpx.ReadTimeout("x")))
+    with pytest.raises(FailedError) as caught:
+        await client(wire).list_templates(within=10)
+    assert not caught.value.failure.whole_server
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ class ClientFaults(logging.Filter):
 
 
 def protocol_log() -> logging.Logger:
-    """The log for one listener."""
-    log = logging.Logger("skillmeat_operator.serving.protocol")
-    log.parent = logging.getLogger("skillmeat_operator.serving")
-    log.addFilter(ClientFaults())
+    """The log of all listeners."""
+    log = logging.getLogger("skillmeat_operator.serving.protocol")
+    if not any(isinstance(one, ClientFaults) for one in log.filters):
+        log.addFilter(ClientFaults())
     return log

@@ -21,6 +21,14 @@ MALFORMED = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def anew() -> None:
+    """Nothing has been told yet."""
+    log = logging.getLogger("skillmeat_operator.serving.protocol")
+    for one in list(log.filters):
+        log.removeFilter(one)
+
+
 class Broken:
     """A handler with a defect."""
 

@@ -20,6 +20,10 @@ class _Credential:
     authorization: str | None
 
 
+_CLOSING = 0.1
+"""Seconds for connections to close."""
+
+
 class Login:
     """The login handler of one kopf operator; kopf calls it at the start and whenever it gets a 401.
 
@@ -51,6 +55,8 @@ class Login:
         """Close all sessions, in kopf's loop and at its end: kopf leaves those that it was still using."""
         for session in self._sessions:
             await session.close()
+        # A connection is closed by the loop after its session is (aiohttp, "Graceful shutdown").
+        await asyncio.sleep(_CLOSING)
 
     def add_to(self, handlers: kopf.OperatorRegistry) -> None:
         """Register the handler."""

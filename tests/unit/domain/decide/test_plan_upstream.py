@@ -157,8 +157,8 @@ def test_what_chooses_and_is_not_known_cannot_be_read(spec: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("reference", [{"digest": "sha256:abc"}, {}, {"id": "x", "name": "y"}])
 def test_a_reference_of_another_kind_cannot_be_read(reference: dict[str, Any]) -> None:
+    spec = {"sourceRef": {"name": "main"}, "bundleRef": reference}
     with pytest.raises(InvalidObject):
-        spec = {"sourceRef": {"name": "main"}, "bundleRef": reference}
         TemplateBundle.from_object({**a.raw_bundle(), "spec": spec})
 
 

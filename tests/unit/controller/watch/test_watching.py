@@ -210,7 +210,7 @@ async def test_a_server_that_refuses_everything_for_a_while(server: FakeApiServe
         server.refuse = lambda *_: status
         server.close_watches()
         said = await eyes.until_away()
-        assert "catalogsources.skillmeat.io" in said
+        assert ".skillmeat.io in all namespaces" in said
         await asyncio.sleep(1.5)
         assert eyes.watching.problem() is not None
         assert eyes.spec("kept") == {"a": 1}, "what cannot be read is not empty"

@@ -20,6 +20,8 @@ MUTANTS_SEED ?= 1
 
 # Compiled modules are kept, whatever the shell says: without them each worker of pytest compiles all tests anew.
 unexport PYTHONDONTWRITEBYTECODE
+# A seed of the simulation replays exactly only where sets have the same order.
+export PYTHONHASHSEED := 0
 
 VENV := .venv
 VENV_READY := $(VENV)/.complete
@@ -52,6 +54,11 @@ test: testbed $(VENV_READY) ## Run all tests, on the real parts (PYTEST_ARGS='-k
 .PHONY: test-unit
 test-unit: $(VENV_READY) ## Run the tests that need no real parts
 	@$(RUN) -m pytest tests/unit tests/testbed $(PYTEST_ARGS)
+
+.PHONY: test-long
+test-long: export SIMULATION_DAYS ?= 1000
+test-long: $(VENV_READY) ## Run 1,000 days of the simulation (SIMULATION_DAYS=1000 SIMULATION_SEED=1); hours
+	@$(RUN) -m pytest tests/simulation/test_random.py $(or $(strip $(PYTEST_ARGS)),-n auto)
 
 .PHONY: mutants
 mutants: $(VENV_READY) ## Measure what the tests without real parts notice (MUTANTS=100 MUTANTS_SEED=1)

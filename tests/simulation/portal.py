@@ -30,6 +30,8 @@ class Location:
     target: str
     due: float
     """When its document is read next."""
+    was_read: bool = False
+    """It has an entity only once its document was read (facts/backstage.md, section 4)."""
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Portal:
     read_latency: float = 0.0
     """Seconds that a query takes besides."""
     answers: Callable[[str, str], httpx.Response | None] = lambda method, path: None
+    others: int = 1
+    """Entities that no test looks at, which any portal has."""
     blind: bool = False
     """The token may not read entities."""
     refused_refs: set[str] = field(default_factory=set)
@@ -173,14 +177,15 @@ class Portal:
             ]
         else:
             found = [self._as_sent(ref) for ref in self.shown]
-            found += [{"kind": "Location"} for _ in self.locations]
+            found += [{"kind": "Location"} for one in self.locations.values() if one.was_read]
+            found += [{"kind": "User"}] * self.others
         limit, first = int(params.get("limit", "1000")), int(params.get("cursor", "0"))
         more = {"nextCursor": str(first + limit)} if first + limit < len(found) else {}
         items = found[first : first + limit]
         return httpx.Response(200, json={"items": items, "totalItems": len(found), "pageInfo": more})
 
     def _by_name(self, ref: str) -> httpx.Response:
-        known = {location_ref(one.target): one for one in self.locations.values()}
+        known = {location_ref(one.target): one for one in self.locations.values() if one.was_read}
         if not self.blind and ref in known:
             name = ref.partition("/")[2]
             metadata = {"namespace": "default", "name": name, "uid": f"location-{known[ref].id}"}
@@ -252,6 +257,7 @@ class Portal:
         document = await self._fetch(location.target)
         if document is None or location.id not in self.locations:
             return
+        location.was_read = True
         wanted = {_ref(entity): entity for entity in document}
         for ref, entity in wanted.items():
             there = self.shown.get(ref)

@@ -274,11 +274,9 @@ class SourceReconciler:
         """A token that sees nothing proves nothing (design, section 3, law 2).
 
         Where no snapshot tells what was published, an empty view is what a token without permission gets. A
-        portal that lost its data, or is new, shows the same; there the entity of a location that is
-        registered tells the two apart, as soon as the portal has processed it.
-
-        Raises:
-            HoldersPendingError: the portal has not had the time for that.
+        portal that lost its data, or is new, shows the same; there the location can be made, and one that is
+        registered already cannot (409). The entity of a location tells nothing: it does not come before the
+        first document that can be read (facts/backstage.md, section 4).
         """
         if portal.view is None or published is not None or portal.view.get().view.reads_entities:
             return portal
@@ -286,9 +284,8 @@ class SourceReconciler:
             registered = await self._keeper.register_unlisted(visit, portal, target)
         except FailedError as error:
             return self._acting.portal_failed(visit, portal, error.failure)
-        if registered is not None and self._clock() - registered < self._timings.progress_deadline:
-            self._remotes.views.ask(visit.uid, at=self._clock() + 1.0)
-            raise HoldersPendingError
+        if registered:
+            return portal
         return self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
 
     async def _decide(

@@ -170,27 +170,26 @@ class CatalogKeeper:
             next_view=self._next_view(memo, convergence, state, diagnosis, waits=unread or bool(converging)),
         )
 
-    async def register_unlisted(
-        self, visit: Visit, portal: PortalObserved, target: str | None
-    ) -> float | None:
+    async def register_unlisted(self, visit: Visit, portal: PortalObserved, target: str | None) -> bool:
         """Register the location where it is not listed, whatever is served for it: 503 changes nothing.
 
         Returns:
-            When that was (monotonic seconds), if this process did.
+            Whether this process made it. Then the portal had no location of ours, and so nothing of ours: what
+            the token may read does not matter.
 
         Raises:
             FailedError: the portal failed.
         """
         if portal.connection is None or portal.view is None or target is None:
-            return None
+            return False
         if visit.source.spec.backstage.ingestion is not Ingestion.LOCATION:
-            return None
+            return False
         memo = self._memo(visit)
         posted = memo.registered is not None and portal.view.began < memo.registered
         if target not in portal.view.get().view.locations and not posted:
             await self._ensure_finalizer(visit)
             await self._register(visit, memo, portal.connection.client, target)
-        return memo.registered
+        return memo.registered is not None
 
     def asked(self, uid: str) -> None:
         """Take in that somebody asked for a sync: what is missing is looked into at once."""

@@ -235,3 +235,21 @@ async def test_who_asks_hears_that_the_address_wants_a_pause(world: World) -> No
     await asyncio.sleep(30)
     assert world.condition("SourceReachable", "late", "late") == ("False", "SourceUnreachable")
     assert world.condition("Ready", "late", "late")[0] == "False"
+
+
+@pytest.mark.parametrize("through", [["StaticLocation"], ["StaticLocation", "External"]])
+def test_a_location_that_was_registered_goes_with_the_object_whatever_brings_entities_by_then(
+    through: list[str],
+) -> None:
+    @scenario
+    async def run(world: World) -> None:
+        await settled(world)
+        for ingestion in through:
+            world.source(backstage={"ingestion": ingestion})
+            await asyncio.sleep(120)
+        world.server.delete(SOURCES, "team", "main")
+        await asyncio.sleep(120)
+        assert world.server.get(SOURCES, "team", "main") is None
+        assert not world.portal.locations
+
+    run()

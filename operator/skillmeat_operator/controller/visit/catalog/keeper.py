@@ -55,7 +55,7 @@ class CatalogKeeper:
         clock: Callable[[], float],
         timings: Timings,
         expected: Progress,
-        ensure_finalizer: Callable[[Visit], Awaitable[None]],
+        ensure_finalizer: Callable[[Visit, bool], Awaitable[None]],
     ) -> None:
         self._expected = expected
         self._diagnostician = Diagnostician(clock=clock, timings=timings)
@@ -94,7 +94,7 @@ class CatalogKeeper:
         view, now = reading.get().view, self._clock()
         memo = self._memo(visit)
         # Before the first POST, and taken off again where the policy changed and it is not needed any more.
-        await self._ensure_finalizer(visit)
+        await self._ensure_finalizer(visit, target in view.locations)
         found = moved(visit, view, target, cluster_uid=self._cluster_uid)
         if found is not None and visit.source.annotations.get(MOVE_LOCATION) == target:
             refused = await move(visit, client, view, found.location, target)
@@ -174,8 +174,8 @@ class CatalogKeeper:
         """Register the location where it is not listed, whatever is served for it: 503 changes nothing.
 
         Returns:
-            Whether this process made it. Then the portal had no location of ours, and so nothing of ours: what
-            the token may read does not matter.
+            Whether this process made it. Then the portal had no location of ours, and so nothing of ours,
+            whatever the token may read.
 
         Raises:
             FailedError: the portal failed.
@@ -187,7 +187,7 @@ class CatalogKeeper:
         memo = self._memo(visit)
         posted = memo.registered is not None and portal.view.began < memo.registered
         if target not in portal.view.get().view.locations and not posted:
-            await self._ensure_finalizer(visit)
+            await self._ensure_finalizer(visit, False)
             await self._register(visit, memo, portal.connection.client, target)
         return memo.registered is not None
 

@@ -16,12 +16,18 @@ class Finalizers:
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
 
-    async def ensure(self, visit: Visit) -> None:
-        """Persist the finalizer before anything is registered, if the deletion policy needs it."""
+    async def ensure(self, visit: Visit, listed: bool) -> None:
+        """Persist the finalizer before anything is registered, if the deletion policy needs it.
+
+        Args:
+            visit: the visit.
+            listed: whether the portal lists a location that was registered by us. Then the finalizer stays,
+                also where the ingestion is another by now: nobody else would delete it.
+        """
         spec = visit.source.spec
-        wanted = (
-            spec.deletion_policy is DeletionPolicy.DELETE and spec.backstage.ingestion is Ingestion.LOCATION
-        )
+        registers = spec.backstage.ingestion is Ingestion.LOCATION
+        left = listed and FINALIZER in visit.source.finalizers
+        wanted = spec.deletion_policy is DeletionPolicy.DELETE and (registers or left)
         if wanted and FINALIZER not in visit.source.finalizers:
             visit.ensure_current()
         await self._set(visit.store, visit.uid, wanted=wanted)

@@ -1,6 +1,6 @@
 """A custom resource as it is read from the API server: its metadata, and the errors of reading it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self, TypeVar
@@ -121,11 +121,36 @@ def read_spec(model: type[Model], obj: Mapping[str, Any]) -> Model:
 
 
 def read_status(model: type[Model], obj: Mapping[str, Any]) -> Model:
-    """Return the status of a raw object; one that cannot be read counts as none and will be written anew."""
-    try:
-        return model.model_validate(obj.get("status") or {})
-    except ValidationError:
-        return model()
+    """Return what can be read of the status of a raw object: a newer version may have written the rest.
+
+    An item of a list that cannot be read is left out, and so is any other field; they will be written anew.
+    """
+    status = obj.get("status")
+    left: Any = dict(status) if isinstance(status, Mapping) else {}
+    for _ in range(2):
+        try:
+            return model.model_validate(left)
+        except ValidationError as error:
+            left = _without(
+                left, [one["loc"] for one in error.errors(include_url=False, include_input=False)]
+            )
+    return model()
+
+
+def _without(status: Mapping[str, Any], wrong: Sequence[tuple[int | str, ...]]) -> dict[str, Any]:
+    """A status without what is wrong in it: items of its lists, or else whole fields."""
+    left = dict(status)
+    items: dict[str, set[int]] = {}
+    for field, *below in wrong:
+        name = str(field)
+        if below and isinstance(below[0], int) and isinstance(left.get(name), list):
+            items.setdefault(name, set()).add(below[0])
+        else:
+            left.pop(name, None)
+    for name, numbers in items.items():
+        if name in left:
+            left[name] = [one for number, one in enumerate(left[name]) if number not in numbers]
+    return left
 
 
 def _sentence(error: ValidationError) -> str:

@@ -258,6 +258,9 @@ class SourceReconciler:
         if decision is None:
             return Acted(base)
         acted: Acted | None
+        if is_external and portal.view is not None and not portal.view.get().view.reads_entities:
+            portal = self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
+            base = replace(base, catalog=portal.outcome)
         if is_external:
             acted = self._acting.verify_external(visit, decision, portal, base)
             waits = self._external.keeps_waiting(visit.uid, observation.asked)

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Final
 
 from skillmeat_operator.domain.observation import Json
+from skillmeat_operator.domain.rules.case_rules import case_violations
 from skillmeat_operator.domain.rules.content_rules import content_violations, limit_violations
 from skillmeat_operator.domain.rules.metadata_rules import metadata_violations
 from skillmeat_operator.domain.rules.spec_rules import spec_violations
@@ -53,6 +54,7 @@ def violations(entity: Json) -> tuple[Violation, ...]:
                 metadata_violations(entity.get("metadata")),
                 spec_violations(entity.get("spec")),
                 content_violations(entity),
+                case_violations(entity),
             ),
             MAX_VIOLATIONS,
         )

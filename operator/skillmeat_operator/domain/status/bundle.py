@@ -276,6 +276,12 @@ class _Derivation(BundleDerivation):
         self.conditions.set(ConditionType.RESOLVED, FALSE, reason, message)
         resolved = self.conditions.current(ConditionType.RESOLVED)
         since = resolved.last_transition_time if resolved is not None else self.context.now
+        tried = find(self.bundle.status.conditions, ConditionType.RECONCILING)
+        if tried is None or tried.reason != reason or (tried.observed_generation != self.bundle.generation):
+            # It was missing for another reason, or of another spec: the grace begins now.
+            since = self.context.now
+        else:
+            since = max(since, tried.last_transition_time)
         before = find(self.bundle.status.conditions, ConditionType.STALLED)
         already = (
             before is not None

@@ -25,7 +25,9 @@ _VERSION: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.+_]{0,127}")
 _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
 )
-_KEY: Final = re.compile(r"[A-Za-z0-9$][-A-Za-z0-9_.:/$]{0,127}")
+_KEY: Final = re.compile(
+    r"(?:(?:[a-z0-9-]+\.)*(?:backstage|skillmeat|kubernetes|janus-idp)\.io/)?[A-Za-z$][-A-Za-z0-9_.$]{0,62}"
+)
 _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[-A-Za-z0-9_.]*[A-Za-z0-9_])?\.?")
 _WEB_URL: Final = re.compile(r"https?://[^/?#@]+(?:[/?#][!-~]*)?")

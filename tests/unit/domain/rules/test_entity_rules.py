@@ -79,10 +79,14 @@ def found(change: Change) -> list[tuple[str, bool]]:
             put("metadata description", None), [("metadata.description", True)], id="null-description"
         ),
         pytest.param(
-            annotated("a.io/x", 1), [("metadata.annotations[a.io/x]", True)], id="number-as-annotation"
+            annotated("backstage.io/x", 1),
+            [("metadata.annotations[backstage.io/x]", True)],
+            id="number-as-annotation",
         ),
         pytest.param(
-            annotated("a.io/x", []), [("metadata.annotations[a.io/x]", False)], id="list-as-annotation"
+            annotated("backstage.io/x", []),
+            [("metadata.annotations[backstage.io/x]", False)],
+            id="list-as-annotation",
         ),
         pytest.param(
             annotated("é é"), [("metadata.annotations[(unprintable)]", False)], id="illegal-key-not-shown"

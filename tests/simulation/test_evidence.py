@@ -45,6 +45,23 @@ def test_a_token_that_reads_nothing_empties_no_portal_for_an_object_made_anew(le
     run()
 
 
+@scenario
+async def test_a_token_that_reads_neither_entities_nor_locations_empties_nothing_either(world: World) -> None:
+    names = await settled(world, deletionPolicy="Retain")
+    world.server.delete(SOURCES, "team", "main")
+    await asyncio.sleep(30)
+    world.portal.blind = True
+    world.portal.answers = lambda method, path: (
+        httpx.Response(200, json=[]) if method == "GET" and path == "/locations" else None
+    )
+    world.skillmeat().bundles.clear()
+    world.source(deletionPolicy="Retain")
+    await asyncio.sleep(600)
+    assert {ref.rpartition("/")[2] for ref in world.portal.shown} == names
+    assert not any(status == 200 for at, _, status, *_ in world.documents if at > clock() - 590)
+    assert world.condition() == ("False", "TokenCannotRead")
+
+
 @pytest.mark.parametrize("gone", ["deleted", "forbidden"])
 @pytest.mark.parametrize("then", ["restart", "change"])
 def test_sources_without_a_connection_are_nobodys_rivals(gone: str, then: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, ObjectSupersededError
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.controller.publication.publications import Publications
 from skillmeat_operator.controller.remote.remotes import Remotes
 from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
@@ -68,7 +69,7 @@ class Acting:
         base = replace(base, plan=plan)
         if not plan.publishable:
             return Acted(base, retry=True)
-        republished = False
+        republished, first = False, self._publications.current(visit.uid) is None
         if decision.content is not None and decision.form is not None:
             stored = self._publications.current(visit.uid)
             if stored is None or not stored.form.covers(decision.form):
@@ -101,6 +102,12 @@ class Acting:
                 visit, plan, portal=portal, owner=owner, target=target, republished=republished
             )
         except FailedError as error:
+            blind = error.failure.reason is Reason.TOKEN_CANNOT_READ
+            if first and blind and not portal.view.get().view.reads_entities:
+                # There was something before that nobody can see: what was decided without it stands for
+                # nothing, and 503 changes nothing.
+                await self._publications.delete(visit.uid)
+                base = replace(base, published=False, serving=False)
             portal = self.portal_failed(visit, portal, error.failure)
             return Acted(replace(base, catalog=portal.outcome))
         self._judge.accepted(visit.uid, Side.CATALOG)

@@ -258,7 +258,10 @@ class SourceReconciler:
         if decision is None:
             return Acted(base)
         acted: Acted | None
-        if is_external and portal.view is not None and not portal.view.get().view.reads_entities:
+        counts = source.status.entities
+        saw = counts is not None and counts.in_catalog > 0
+        if is_external and saw and portal.view is not None and not portal.view.get().view.reads_entities:
+            # A portal that shows nothing at all after it did: the token lost its permission.
             portal = self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
             base = replace(base, catalog=portal.outcome)
         if is_external:
@@ -282,6 +285,11 @@ class SourceReconciler:
         first document that can be read (facts/backstage.md, section 4).
         """
         if portal.view is None or published is not None or portal.view.get().view.reads_entities:
+            return portal
+        status = visit.source.status
+        had = status.revision is not None and (status.entities is None or status.entities.published > 0)
+        if not had and target not in portal.view.get().view.locations:
+            # Most likely it is new. If its location cannot be made, what was stored is taken back: Acting.act.
             return portal
         try:
             registered = await self._keeper.register_unlisted(visit, portal, target)

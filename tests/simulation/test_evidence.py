@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import logging
 import random
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.simulation.apiserver import Fault
 from tests.simulation.portal import Portal
 from tests.simulation.test_scenarios import scenario, settled
 from tests.simulation.wiring import Config
-from tests.simulation.world import SOURCES, World, clock
+from tests.simulation.world import BUNDLES, SOURCES, World, clock
 
 HOUR = 3600.0
 
@@ -270,3 +271,76 @@ def test_a_location_that_was_registered_goes_with_the_object_whatever_brings_ent
         assert not world.portal.locations
 
     run()
+
+
+@scenario
+async def test_entities_at_our_own_target_are_never_somebody_elses(world: World) -> None:
+    names = await settled(world)
+    world.portal.strips_markers = True
+    world.skillmeat().add("t5")
+    await asyncio.sleep(900)
+    assert names <= {ref.rpartition("/")[2] for ref in world.portal.shown}
+    assert not any(body == EMPTY for *_, body, _ in world.documents)
+    assert world.get()["status"]["entities"]["conflicting"] == 0
+
+
+@pytest.mark.parametrize("answer", [500, 429, 503])
+def test_pages_that_could_not_be_read_are_not_pages_that_are_not_offered(answer: int) -> None:
+    @scenario
+    async def run(world: World) -> None:
+        names = await settled(world, filters={"include": [{"bundleStatuses": ["published"]}]})
+        world.skillmeat().answers = lambda path: (
+            httpx.Response(answer) if path.endswith("/bundles/entities") else None
+        )
+        await world.restart(after=5)
+        await asyncio.sleep(900)
+        assert world.shown() == names
+        assert world.condition() == ("True", "Succeeded")
+        assert world.condition("Stale")[0] == "Unknown"
+        assert world.get()["status"]["problems"]
+        world.skillmeat().add("new")
+        await asyncio.sleep(300)
+        assert "new" not in world.shown(), "a new one waits for its status"
+        world.skillmeat().answers = lambda path: None
+        await world.until(lambda: "new" in world.shown(), within=1800)
+
+    run()
+
+
+@scenario
+async def test_pages_that_are_not_offered_are_told_at_once(world: World) -> None:
+    world.skillmeat().answers = lambda path: (
+        httpx.Response(404) if path.endswith("/bundles/entities") else None
+    )
+    world.skillmeat().add("t0")
+    world.source(filters={"include": [{"bundleStatuses": ["published"]}]})
+    await world.until(lambda: world.condition() == ("False", "FilterUnsupported"), within=60)
+    await world.restart(after=5)
+    await asyncio.sleep(120)
+    assert world.condition() == ("False", "FilterUnsupported")
+
+
+@scenario
+async def test_a_status_that_is_refused_is_named_and_stops_nothing_else(world: World) -> None:
+    records: list[logging.LogRecord] = []
+    keeper = logging.Handler()
+    keeper.emit = records.append  # type: ignore[method-assign]
+    logging.getLogger("skillmeat_operator").addHandler(keeper)
+    try:
+        await settled(world)
+        found = {one.name: one.id for one in world.skillmeat().bundles.values()}
+        world.bundle("good", ref={"id": found["t0"]})
+        world.bundle("poisoned", ref={"id": found["t1"]})
+        world.server.faults.append(
+            Fault("unprocessable", plural=BUNDLES, name="poisoned", status=True, method="PATCH")
+        )
+        for number in range(6):
+            world.skillmeat().add(f"more{number}")
+            await asyncio.sleep(120)
+    finally:
+        logging.getLogger("skillmeat_operator").removeHandler(keeper)
+    assert world.condition("Ready", "good", plural=BUNDLES) == ("True", "Succeeded")
+    assert any("poisoned" in one.getMessage() and "422" in one.getMessage() for one in records)
+    chunks = [key for key in world.server.objects if key[0] == "configmaps" and key[2].count("-") > 5]
+    assert len(chunks) <= 2, chunks
+    assert len(world.shown()) == 11

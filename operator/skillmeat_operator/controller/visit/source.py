@@ -289,7 +289,7 @@ class SourceReconciler:
         status = visit.source.status
         had = status.revision is not None and (status.entities is None or status.entities.published > 0)
         if not had and target not in portal.view.get().view.locations:
-            # Most likely it is new. If its location cannot be made, what was stored is taken back: Acting.act.
+            # Most likely it is new. If its location exists, what was stored is taken back: Acting.act.
             return portal
         try:
             registered = await self._keeper.register_unlisted(visit, portal, target)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 
 import httpx
 
 from tests.simulation.apiserver import Fault
+from tests.simulation.portal import Portal
 from tests.simulation.test_scenarios import scenario
 from tests.simulation.world import BUNDLES, SOURCES, World, clock
 
@@ -237,3 +240,41 @@ async def test_after_everybody_left_nothing_is_remembered_and_nothing_is_called(
     await asyncio.sleep(3600)
     assert len(server.requests) + len(world.portal.reads) == requests
     assert world.operator_writes(since) == []
+
+
+@scenario
+async def test_portals_that_hang_while_they_are_changed_hold_up_no_other_tenant(world: World) -> None:
+    tasks = []
+
+    def hanging(portal: Portal) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+        async def handle(request: httpx.Request) -> httpx.Response:
+            if request.method == "POST" and "/locations" in request.url.path:
+                await asyncio.sleep(10_000)
+            return await portal.handle(request)
+
+        return handle
+
+    for number in range(2):
+        portal = Portal(clock, random.Random(number), world._fetch)
+        world.network.hosts[f"bad{number}.sim"] = hanging(portal)
+        tasks.append(asyncio.create_task(portal.run()))
+    world.skillmeat().add("t0")
+    world.source("good", "good", catalog="good")
+    await world.ready("good", "good")
+    for number in range(2):
+        for each in range(30):
+            backstage = {"url": f"http://bad{number}.sim"}
+            world.source(f"s{each}", f"bad{number}", catalog=f"b{number}-{each}", backstage=backstage)
+    waits = []
+    for _ in range(10):
+        await asyncio.sleep(13)
+        token = world.request("good", "good")
+
+        def answered(token: str = token) -> bool:
+            handled = world.get("good", "good")["status"].get("handledRequests") or {}
+            return bool(handled.get("skillmeat") == token)
+
+        waits.append(await world.until(answered, within=60))
+    assert max(waits) < 1.0
+    for task in tasks:
+        task.cancel()

@@ -45,6 +45,7 @@ from skillmeat_operator.controller.visit.deletion.finalizers import Finalizers
 from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.gather import Gatherer
 from skillmeat_operator.controller.visit.planning import Planner
+from skillmeat_operator.controller.visit.portal_slots import PortalSlots
 from skillmeat_operator.controller.visit.resting import RestingVisits
 from skillmeat_operator.controller.visit.source import Identity, SourceReconciler
 from skillmeat_operator.controller.visit.visit import Visit
@@ -229,6 +230,7 @@ class Operator:
         self._bundles = bundles
         finalizers = Finalizers(client)
         judge = FailureJudge(clock=clock, now=now, timings=timings)
+        slots = PortalSlots(workers=config.workers, mark_due=self._mark_due)
         deleter = Deleter(
             cluster_uid=cluster_uid,
             target_of=self._target_of,
@@ -236,17 +238,14 @@ class Operator:
             remotes=remotes,
             publications=publications,
             finalizers=finalizers,
+            slots=slots,
             writer=writer,
             clock=clock,
             now=now,
             timings=timings,
         )
         decider = Decider(
-            publications=publications,
-            claims=Claims(),
-            lookups=remotes.lookups,
-            now=now,
-            timings=timings,
+            publications=publications, claims=Claims(), lookups=remotes.lookups, now=now, timings=timings
         )
         keeper = CatalogKeeper(
             cluster_uid=cluster_uid,
@@ -257,17 +256,8 @@ class Operator:
         )
         external = ExternalVerifier(lookups=remotes.lookups, clock=clock, timings=timings)
         self._scopes = Scopes(
-            self._queue,
-            remotes,
-            connections,
-            changes,
-            judge,
-            decider,
-            keeper,
-            external,
-            deleter,
-            bundles,
-            publications,
+            *(self._queue, remotes, connections, changes, judge, decider, keeper, external),
+            *(deleter, slots, bundles, publications),
         )
         self._reconciler = SourceReconciler(
             identity=Identity(
@@ -292,7 +282,12 @@ class Operator:
             keeper=keeper,
             external=external,
             acting=Acting(
-                publications=publications, remotes=remotes, judge=judge, keeper=keeper, external=external
+                publications=publications,
+                remotes=remotes,
+                judge=judge,
+                keeper=keeper,
+                external=external,
+                slots=slots,
             ),
             deleter=deleter,
             bundles=bundles,
@@ -305,14 +300,15 @@ class Operator:
             now=now,
             timings=timings,
         )
+        sweeper = SnapshotSweeper(
+            client=client, store=store, snapshots=snapshot_store, publications=publications
+        )
         self._watching = Watching(
             store=store,
             dispatcher=dispatcher,
             client=client,
             access=access,
-            swept=SnapshotSweeper(
-                client=client, store=store, snapshots=snapshot_store, publications=publications
-            ).sweep,
+            swept=sweeper.sweep,
             clock=clock,
             timings=timings,
         )

@@ -15,6 +15,7 @@ from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
 from skillmeat_operator.controller.visit.decision import Decision
 from skillmeat_operator.controller.visit.failure_judge import FailureJudge
 from skillmeat_operator.controller.visit.gather import PortalObserved
+from skillmeat_operator.controller.visit.portal_slots import PortalSlots
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.failure import FailedError, Failure, Side
@@ -47,12 +48,14 @@ class Acting:
         judge: FailureJudge,
         keeper: CatalogKeeper,
         external: ExternalVerifier,
+        slots: PortalSlots,
     ) -> None:
         self._publications = publications
         self._remotes = remotes
         self._judge = judge
         self._keeper = keeper
         self._external = external
+        self._slots = slots
 
     async def act(
         self,
@@ -64,7 +67,11 @@ class Acting:
         owner: Owner,
         target: str,
     ) -> Acted:
-        """Publish, then bring the catalog in step and look whether it is."""
+        """Publish, then bring the catalog in step and look whether it is.
+
+        Raises:
+            PortalBusyError: others are at work in this portal; the object is marked due when it may go on.
+        """
         plan = decision.plan
         base = replace(base, plan=plan)
         if not plan.publishable:
@@ -98,9 +105,10 @@ class Acting:
             return Acted(base)
         connection = portal.connection
         try:
-            verified = await self._keeper.keep(
-                visit, plan, portal=portal, owner=owner, target=target, republished=republished
-            )
+            with self._slots.held(connection.url, visit.uid):
+                verified = await self._keeper.keep(
+                    visit, plan, portal=portal, owner=owner, target=target, republished=republished
+                )
         except FailedError as error:
             blind = error.failure.reason is Reason.TOKEN_CANNOT_READ
             if first and blind and not portal.view.get().view.reads_entities:

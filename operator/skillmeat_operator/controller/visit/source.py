@@ -31,6 +31,7 @@ from skillmeat_operator.controller.visit.deletion.deleter import Deleter
 from skillmeat_operator.controller.visit.deletion.remains import remains
 from skillmeat_operator.controller.visit.gather import Gatherer, Observation, PortalObserved
 from skillmeat_operator.controller.visit.planning import Planner
+from skillmeat_operator.controller.visit.portal_slots import PortalBusyError
 from skillmeat_operator.controller.visit.resting import RestingVisits
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
@@ -163,7 +164,7 @@ class SourceReconciler:
             observation = await self._gatherer.observe(visit)
             try:
                 acted = await self._sync(visit, observation, raws, where.target)
-            except HoldersPendingError:
+            except (HoldersPendingError, PortalBusyError):
                 acted = None
         if acted is None:
             return await self._wait(visit)

@@ -28,6 +28,7 @@ from skillmeat_operator.controller.remote.remotes import Remotes
 from skillmeat_operator.controller.remote.views import SharedView
 from skillmeat_operator.controller.visit.catalog.missing import cannot_read
 from skillmeat_operator.controller.visit.deletion.finalizers import Finalizers
+from skillmeat_operator.controller.visit.portal_slots import PortalBusyError, PortalSlots
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.domain.decide.ownership import Owner
@@ -71,6 +72,7 @@ class Deleter:
         remotes: Remotes,
         publications: Publications,
         finalizers: Finalizers,
+        slots: PortalSlots,
         writer: ObjectWriter,
         clock: Callable[[], float],
         now: Callable[[], datetime],
@@ -82,6 +84,7 @@ class Deleter:
         self._remotes = remotes
         self._publications = publications
         self._finalizers = finalizers
+        self._slots = slots
         self._writer = writer
         self._clock = clock
         self._now = now
@@ -140,8 +143,9 @@ class Deleter:
                 return await self._wait(visit, error.failure, readable=readable)
             return await self._without_secret(visit, target, error.failure)
         try:
-            await self._step(visit, target, connection)
-        except _WaitError:
+            with self._slots.held(connection.url, visit.uid):
+                await self._step(visit, target, connection)
+        except (_WaitError, PortalBusyError):
             return self._later(visit)
         except FailedError as error:
             self._deletions[visit.uid] = _Deletion(not_before=self._clock(), failed=True)
@@ -183,8 +187,9 @@ class Deleter:
             await self._abandon(visit, target, failure.message)
             return await self._release(visit)
         try:
-            await self._step(visit, target, connection)
-        except _WaitError:
+            with self._slots.held(connection.url, visit.uid):
+                await self._step(visit, target, connection)
+        except (_WaitError, PortalBusyError):
             return self._later(visit)
         except FailedError as error:
             await self._abandon(visit, target, error.failure.message)

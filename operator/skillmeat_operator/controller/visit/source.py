@@ -49,6 +49,9 @@ from skillmeat_operator.domain.timings import Timings
 
 logger = logging.getLogger(__name__)
 
+STORED_LOOK_REQUESTED = 2.0
+"""Seconds that a look at what is stored may be old for a requested sync."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -366,7 +369,8 @@ class SourceReconciler:
     def _stored_not_before(self, visit: Visit) -> float:
         """How new the look at what is stored has to be: newer than what somebody asks for, and shared."""
         if any(visit.pending_requests()):
-            return visit.began
+            # Many are asked for together (a sync of everything): they share a look too.
+            return visit.began - STORED_LOOK_REQUESTED
         return visit.began - self._timings.stored_look
 
 

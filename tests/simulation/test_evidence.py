@@ -344,3 +344,30 @@ async def test_a_status_that_is_refused_is_named_and_stops_nothing_else(world: W
     chunks = [key for key in world.server.objects if key[0] == "configmaps" and key[2].count("-") > 5]
     assert len(chunks) <= 2, chunks
     assert len(world.shown()) == 11
+
+
+@scenario
+async def test_a_token_that_sees_nothing_any_more_is_told_also_where_another_provider_publishes(
+    world: World,
+) -> None:
+    server = world.skillmeat()
+    for number in range(3):
+        bundle = server.add(f"t{number}")
+        entity = {
+            "apiVersion": "scaffolder.backstage.io/v1beta3",
+            "kind": "Template",
+            "metadata": {
+                "name": f"t{number}",
+                "namespace": "skillmeat",
+                "annotations": {"skillmeat.io/bundle-version": bundle.version},
+            },
+            "spec": {"type": "service", "owner": "group:default/x", "steps": []},
+        }
+        world.portal.bring(entity)
+    world.source(backstage={"ingestion": "External"})
+    await world.ready()
+    world.portal.blind = True
+    await asyncio.sleep(300)
+    assert world.condition("CatalogReachable") == ("False", "TokenCannotRead")
+    world.portal.blind = False
+    await world.until(lambda: world.condition() == ("True", "Succeeded"), within=1200)

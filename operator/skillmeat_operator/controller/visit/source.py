@@ -262,12 +262,6 @@ class SourceReconciler:
         if decision is None:
             return Acted(base)
         acted: Acted | None
-        counts = source.status.entities
-        saw = counts is not None and counts.in_catalog > 0
-        if is_external and saw and portal.view is not None and not portal.view.get().view.reads_entities:
-            # A portal that shows nothing at all after it did: the token lost its permission.
-            portal = self._acting.portal_failed(visit, portal, cannot_read("catalog.entity.read"))
-            base = replace(base, catalog=portal.outcome)
         if is_external:
             acted = self._acting.verify_external(visit, decision, portal, base)
             waits = self._external.keeps_waiting(visit.uid, observation.asked)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from skillmeat_operator.controller.remote.lookups import RefLookups
+from skillmeat_operator.controller.visit.catalog.missing import cannot_read
 from skillmeat_operator.controller.visit.gather import PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.status.outcome import Outcome
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
@@ -57,6 +59,10 @@ class ExternalVerifier:
         if found is None:
             return None
         present = {ref: entity for ref, entity in found.items() if entity is not None}
+        told = visit.source.status.entities
+        if not present and told is not None and told.in_catalog and not portal.view.get().view.reads_entities:
+            # A portal that shows nothing at all after it did: the token lost its permission.
+            raise FailedError(cannot_read("catalog.entity.read"))
         matching = frozenset(ref for ref, one in present.items() if one.bundle_version == versions[ref])
         missing = tuple(sorted(set(versions) - matching))
         state = CatalogState(

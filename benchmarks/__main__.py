@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks import idle, react, rss, sources
+from benchmarks import idle, large, react, rss, sources, thousand
 from benchmarks.figures import Figure, table
 from benchmarks.site import Site, note, open_site
 from testbed.errors import PartError
@@ -25,7 +25,15 @@ from testbed.up import Stopped, stoppable
 Measure = Callable[[Site, Callable[[str], None]], list[Figure]]
 
 BENCHMARKS: Mapping[str, Measure] = MappingProxyType(
-    {"rss": rss.measure, "idle": idle.measure, "react": react.measure, "sources": sources.measure}
+    {
+        "rss": rss.measure,
+        "idle": idle.measure,
+        "react": react.measure,
+        "sources": sources.measure,
+        "thousand": thousand.measure,
+        "fifty": large.measure_fifty,
+        "large": large.measure,
+    }
 )
 
 

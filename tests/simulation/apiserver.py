@@ -118,6 +118,12 @@ class ApiServer:
         changed["metadata"].setdefault("annotations", {}).update(annotations)
         return self._put("MODIFIED", key, changed)
 
+    def spoil(self, plural: str, namespace: str, name: str, data: Mapping[str, str]) -> None:
+        """Replace the data of a ConfigMap or Secret."""
+        changed = copy.deepcopy(self.objects[plural, namespace, name])
+        changed["data"] = dict(data)
+        self._put("MODIFIED", (plural, namespace, name), changed)
+
     def annotate(self, plural: str, namespace: str, name: str, key: str, value: str) -> None:
         """Set an annotation."""
         there = self.objects.get((plural, namespace, name))

@@ -10,6 +10,7 @@ import base64
 import itertools
 import logging
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -371,3 +372,52 @@ async def test_a_token_that_sees_nothing_any_more_is_told_also_where_another_pro
     assert world.condition("CatalogReachable") == ("False", "TokenCannotRead")
     world.portal.blind = False
     await world.until(lambda: world.condition() == ("True", "Succeeded"), within=1200)
+
+
+def _lose_head(world: World) -> None:
+    for key in [key for key in world.server.objects if key[0] == "configmaps"]:
+        del world.server.objects[key]
+
+
+def _spoil_head(world: World) -> None:
+    uid = world.get()["metadata"]["uid"]
+    world.server.spoil("configmaps", "skillmeat-system", f"smsrc-{uid}", {"head.json": '{"version": 999}'})
+
+
+@pytest.mark.parametrize("lose", [_lose_head, _spoil_head])
+def test_a_head_that_is_lost_is_back_soon_after_somebody_asks_for_its_document(
+    lose: Callable[[World], None],
+) -> None:
+    @scenario
+    async def run(world: World) -> None:
+        names = await settled(world, interval="1h")
+        await asyncio.sleep(300)
+        lose(world)
+        await asyncio.sleep(400)
+        at = next(at for at, _, status, *_ in reversed(world.documents) if status == 503)
+        assert not [one for one in world.documents if one[0] > at + 10 and one[2] != 200]
+        assert world.documents[-1][2] == 200
+        assert world.shown() == names
+
+    run()
+
+
+@pytest.mark.parametrize("lose", [_lose_head, _spoil_head])
+def test_a_requested_sync_looks_at_what_is_stored_after_it_was_asked_for(
+    lose: Callable[[World], None],
+) -> None:
+    @scenario
+    async def run(world: World) -> None:
+        await settled(world, interval="1h")
+        await asyncio.sleep(300)
+        world.request()
+        await asyncio.sleep(1)
+        lose(world)
+        world.request()
+        await asyncio.sleep(5)
+        uid = world.get()["metadata"]["uid"]
+        head = world.server.get("configmaps", "skillmeat-system", f"smsrc-{uid}")
+        assert head is not None
+        assert "999" not in head["data"]["head.json"]
+
+    run()

@@ -317,6 +317,7 @@ class Operator:
             store=store,
             publications=publications,
             heads=snapshot_store,
+            mark_due=self._mark_due,
             cluster_uid=cluster_uid,
             timings=timings,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.snapshots import SnapshotStore
 from skillmeat_operator.controller.publication.publications import Publications
@@ -20,12 +22,14 @@ class DocumentLookup:
         store: Store,
         publications: Publications,
         heads: SnapshotStore,
+        mark_due: Callable[[str, float], None],
         cluster_uid: str,
         timings: Timings,
     ) -> None:
         self._store = store
         self._publications = publications
         self._heads = heads
+        self._mark_due = mark_due
         self._prefix = cluster_prefix(cluster_uid)
         self._timings = timings
 
@@ -44,6 +48,9 @@ class DocumentLookup:
         try:
             head = await self._heads.read_head(uid, within=self._timings.head_deadline)
             if head is None:
+                if self._publications.doubt(uid):
+                    # Somebody deleted or changed it: whoever waits for a poll would wait for minutes.
+                    self._mark_due(uid, 0.0)
                 return NotYet()
             published = await self._publications.take_head(uid, head)
         except KubernetesError:

@@ -49,6 +49,8 @@ class _State:
     """Chunks that no head names may be there: whoever wrote last may have ended before they were deleted."""
     seen: float = 0.0
     """When a list that was compared with it began, or when it was last written or read."""
+    doubted: float = 0.0
+    """When somebody found that it is not what is stored."""
 
 
 class Publications:
@@ -92,9 +94,21 @@ class Publications:
             state = self._state(uid)
             if not state.known:
                 await self._read(uid, state)
-            elif state.seen < not_before:
-                await self._compare(uid, state, not_before)
+            elif state.seen < max(not_before, state.doubted):
+                await self._compare(uid, state, max(not_before, state.doubted))
             return state.published
+
+    def doubt(self, uid: str) -> bool:
+        """The head that memory's document needs was looked for in vain: the next look compares.
+
+        Returns:
+            Whether that is news; not where memory has no document, or the next look compares already.
+        """
+        state = self._states.get(uid)
+        if state is None or state.published is None or not state.known or state.seen < state.doubted:
+            return False
+        state.doubted = self._clock()
+        return state.seen < state.doubted
 
     async def take_head(self, uid: str, head: Head) -> Published | None:
         """What is published by a head that was just read: memory follows where another writer stored it."""

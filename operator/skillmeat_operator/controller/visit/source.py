@@ -49,9 +49,6 @@ from skillmeat_operator.domain.timings import Timings
 
 logger = logging.getLogger(__name__)
 
-STORED_LOOK_REQUESTED = 2.0
-"""Seconds that a look at what is stored may be old for a requested sync."""
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -244,7 +241,7 @@ class SourceReconciler:
             visit.ensure_current()
             try:
                 published = await self._publications.stored(
-                    visit.uid, not_before=self._stored_not_before(visit)
+                    visit.uid, not_before=max(observation.asked, visit.began - self._timings.stored_look)
                 )
             except ObjectSupersededError:
                 raise
@@ -359,13 +356,6 @@ class SourceReconciler:
         elif around.staleness is not None:
             return base
         return replace(base, source=SideOutcome(failure=filter_unsupported(), stalled=True))
-
-    def _stored_not_before(self, visit: Visit) -> float:
-        """How new the look at what is stored has to be: newer than what somebody asks for, and shared."""
-        if any(visit.pending_requests()):
-            # Many are asked for together (a sync of everything): they share a look too.
-            return visit.began - STORED_LOOK_REQUESTED
-        return visit.began - self._timings.stored_look
 
 
 def _name(raw: RawObject) -> str:

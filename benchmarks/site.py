@@ -38,6 +38,8 @@ class Site:
     proxy: FaultProxy
     """Before SkillMeat; counts the requests that went through."""
     operator: OperatorProcess
+    provider_port: int
+    """Where another provider's documents may be served to the portal."""
 
     def make_namespace(self, name: str) -> None:
         """Create a namespace."""
@@ -130,7 +132,14 @@ def open_site(say: Callable[[str], None]) -> Iterator[Site]:
             fresh=True,
         )
         stack.callback(operator.stop)
-        yield Site(cluster=cluster, skillmeat=skillmeat, backstage=backstage, proxy=proxy, operator=operator)
+        yield Site(
+            cluster=cluster,
+            skillmeat=skillmeat,
+            backstage=backstage,
+            proxy=proxy,
+            operator=operator,
+            provider_port=parts.provider_port,
+        )
 
 
 def _install(cluster: ControlPlane) -> None:

@@ -26,9 +26,8 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
     site.skillmeat.add_templates_fast(TEMPLATES_EACH)
     site.make_namespace(NAMESPACE)
     names = [f"bulk-{number:05d}" for number in range(TEMPLATES_EACH)]
-    provider = site.operator.documents_port + 1
-    with DocumentServer(provider) as server:
-        entities = [template(f"template:skillmeat/{name}", version="1.0.0") for name in names]
+    with DocumentServer(site.provider_port) as server:
+        entities = [template(f"template:skillmeat/skillmeat-bundle-{name}", version="1.0.0") for name in names]
         site.backstage.catalog.register(server.put("/provider.yaml", entities))
         say(f"creating {COUNT} CatalogSources and {COUNT} TemplateBundles")
         site.create(*[_source(site, number) for number in range(COUNT)])

@@ -41,7 +41,8 @@ class Parts:
         With ``USE_EXISTING_CLUSTER=true`` the cluster is that of the current kubeconfig.
         """
         workshop = workshop or Workshop()
-        self.documents_port = ports.take()
+        # The portal may read documents on both: the operator's, and those of another provider.
+        self.documents_port, self.provider_port = ports.take_range(2)
         self.cluster: Cluster | None = None
         self.skillmeat: SkillMeat | None = None
         self.backstage: Backstage | None = None
@@ -66,7 +67,7 @@ class Parts:
             self.backstage = Backstage(
                 folder / "backstage",
                 files=find_backstage(workshop),
-                document_hosts=[f"{LOOPBACK}:{self.documents_port}"],
+                document_hosts=[f"{LOOPBACK}:{port}" for port in (self.documents_port, self.provider_port)],
             )
             self._servers.append(self.backstage)
 

@@ -6,6 +6,7 @@ goes out as one, in chunks of 500 refs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +34,8 @@ class _Portal:
     """Refs to look up, with the moment after which that has to begin."""
     asked: dict[tuple[str, str], tuple[frozenset[str], float]] = field(default_factory=dict)
     """What each CatalogSource asked last for each purpose, and when."""
+    askers: Counter[str] = field(default_factory=Counter)
+    """How many of those questions have a ref."""
 
 
 class RefLookups:
@@ -171,10 +174,11 @@ class RefLookups:
         """Remember what is asked, and drop the answers that nobody asks for any more."""
         before = portal.asked.get(slot, (frozenset[str](), 0.0))
         portal.asked[slot] = (wanted, before[1] if at is None else at)
-        dropped = before[0] - wanted
-        if dropped:
-            still = frozenset[str]().union(*(refs for refs, _ in portal.asked.values()))
-            for ref in dropped - still:
+        portal.askers.update(wanted - before[0])
+        for ref in before[0] - wanted:
+            portal.askers[ref] -= 1
+            if not portal.askers[ref]:
+                del portal.askers[ref]
                 portal.answers.pop(ref, None)
                 portal.wanted.pop(ref, None)
 

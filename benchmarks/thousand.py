@@ -27,7 +27,9 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
     site.make_namespace(NAMESPACE)
     names = [f"bulk-{number:05d}" for number in range(TEMPLATES_EACH)]
     with DocumentServer(site.provider_port) as server:
-        entities = [template(f"template:skillmeat/skillmeat-bundle-{name}", version="1.0.0") for name in names]
+        entities = [
+            template(f"template:skillmeat/skillmeat-bundle-{name}", version="1.0.0") for name in names
+        ]
         site.backstage.catalog.register(server.put("/provider.yaml", entities))
         say(f"creating {COUNT} CatalogSources and {COUNT} TemplateBundles")
         site.create(*[_source(site, number) for number in range(COUNT)])

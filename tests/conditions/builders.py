@@ -17,6 +17,7 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
+from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
 from skillmeat_operator.domain.decide.ownership import Holder, Owner
 from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
 from skillmeat_operator.domain.observation import CatalogEntity, StalenessReading
@@ -156,6 +157,7 @@ def prepared(
         observed,
         spec=spec,
         context=context,
+        templates=NormalisedTemplates(),
         bundles=bundles,
         records=records_by_key(records),
         staleness=staleness,

@@ -28,6 +28,9 @@ from skillmeat_operator.domain.timings import Timings
 SECRETS_KEPT: Final = 5.0
 """Seconds for which what was read of Secrets is used again: the visits of one sync follow each other."""
 
+OWN_TOKEN_KEPT: Final = 1.0
+"""Seconds for which the operator's own token serves all that ask for it together."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListKey:
@@ -103,6 +106,8 @@ class Connections:
         self._token_file = backstage_token_file
         self._timings = timings
         self._made: dict[str, _Made] = {}
+        self._own: tuple[float, Credential] | None = None
+        """The token of the operator's own file, and when it was read."""
         self._dry_runs: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def source(self, source: CatalogSource, *, not_before: float = 0.0) -> SourceConnection:
@@ -132,12 +137,13 @@ class Connections:
         """
         made = self._fresh(source, not_before)
         if made.portal is None:
-            made.portal = await self._portal(source)
+            made.portal = await self._portal(source, not_before)
         return made.portal
 
     def renew(self, uid: str) -> None:
         """Read the Secrets of a CatalogSource again at its next visit: a server refused what they hold."""
         self._made.pop(uid, None)
+        self._own = None
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
@@ -193,7 +199,7 @@ class Connections:
             secrets="/".join(digests),
         )
 
-    async def _portal(self, source: CatalogSource) -> PortalConnection:
+    async def _portal(self, source: CatalogSource, not_before: float) -> PortalConnection:
         backstage = source.spec.backstage
         url = (backstage.url or self._backstage_url or "").rstrip("/")
         if not url:
@@ -211,7 +217,7 @@ class Connections:
         # The operator's own token is for its own portal: a tenant must not be able to send it elsewhere.
         own_file = self._token_file if url == (self._backstage_url or "").rstrip("/") else None
         if reference is None and own_file is not None:
-            token = await self._own_token(own_file)
+            token = await self._own_token(own_file, not_before)
         tls = await self._secrets.tls(source.namespace, backstage.tls, side=Side.CATALOG)
         named = _named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None)
         digests = (_digest(token), tls.digest)
@@ -242,7 +248,10 @@ class Connections:
             return None
         return await self._secrets.value(source.namespace, reference, side=side)
 
-    async def _own_token(self, path: Path) -> Credential:
+    async def _own_token(self, path: Path, not_before: float) -> Credential:
+        now = self._clock()
+        if self._own is not None and self._own[0] >= max(not_before, now - OWN_TOKEN_KEPT):
+            return self._own[1]
         try:
             text = await asyncio.to_thread(path.read_text, encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -256,7 +265,8 @@ class Connections:
                     returns=True,
                 )
             ) from None
-        return Credential.of(text)
+        self._own = now, Credential.of(text)
+        return self._own[1]
 
 
 def _digest(credential: Credential | None) -> str:

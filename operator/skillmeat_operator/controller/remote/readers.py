@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 from skillmeat_operator.adapters.http.hosts import Host
 from skillmeat_operator.controller.remote.backoff import Backoff
+from skillmeat_operator.controller.remote.reader import Follower, Reader
 from skillmeat_operator.controller.remote.reading import Reading
 from skillmeat_operator.controller.remote.servers import Server, Servers
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind
@@ -33,53 +33,6 @@ LOCAL_RETRY: Final = 2.0
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Follower:
-    interval: float | None
-    """Seconds; None: it reads only when asked."""
-    within: float
-    """Seconds that a reading may take for it."""
-
-
-@dataclass(slots=True)
-class _Ask:
-    first: float
-    """A reading that began at this moment or later is told to who asked."""
-    last: float
-    """One that began at this moment or later answers everything that was asked."""
-    urgent: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Reader(Generic[T]):
-    """State of one key."""
-
-    server: Server
-    backoff: Backoff
-    read: Callable[[float], Awaitable[T]]
-    followers: dict[str, _Follower] = field(default_factory=dict)
-    asks: dict[str, _Ask] = field(default_factory=dict)
-    latest: Reading[T] | None = None
-    good: T | None = None
-    serial: int = 0
-    jitter: float = 1.0
-    retry_at: float = 0.0
-    """After a transient failure: nobody reads before, unless urgently."""
-    asked_until: float = 0.0
-    """The server asked not to be read with this credential before this moment."""
-    held_since: float | None = None
-    """Since when readings of another kind have gone first."""
-    task: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def interval(self) -> float | None:
-        """The shortest interval of its followers."""
-        return min(
-            (one.interval for one in self.followers.values() if one.interval is not None), default=None
-        )
 
 
 class Readers(Generic[K, T]):
@@ -125,7 +78,7 @@ class Readers(Generic[K, T]):
         self._uniform = uniform
         self._timings = timings
         self._after = frozenset(after)
-        self._readers: dict[K, _Reader[T]] = {}
+        self._readers: dict[K, Reader[T]] = {}
         self._key_of: dict[str, K] = {}
 
     def follow(
@@ -153,13 +106,12 @@ class Readers(Generic[K, T]):
         reader = self._readers.get(key)
         if reader is None:
             backoff = Backoff(timings=self._timings, uniform=self._uniform)
-            reader = _Reader(server=self._servers.of(host), backoff=backoff, read=read)
+            reader = Reader(server=self._servers.of(host), backoff=backoff, read=read)
             self._readers[key] = reader
         reader.read = read
         self._key_of[uid] = key
-        follower = _Follower(interval=interval, within=within)
-        if reader.followers.get(uid) != follower:
-            reader.followers[uid] = follower
+        follower = Follower(interval=interval, within=within)
+        if reader.take(uid, follower):
             self._arm(key, reader)
 
     def leave(self, uid: str) -> None:
@@ -168,7 +120,7 @@ class Readers(Generic[K, T]):
         reader = self._readers.get(key) if key is not None else None
         if key is None or reader is None:
             return
-        reader.followers.pop(uid, None)
+        reader.take(uid, None)
         reader.asks.pop(uid, None)
         if reader.followers:
             return
@@ -193,14 +145,14 @@ class Readers(Generic[K, T]):
         reader = self._reader_of(uid)
         if key is None or reader is None:
             raise RuntimeError("an object follows a reader before it asks")
-        ask, now = reader.asks.get(uid), self._clock()
-        if ask is None:
-            reader.asks[uid] = _Ask(first=at, last=at, urgent=urgent)
-        else:
-            ask.first, ask.urgent = min(ask.first, at), ask.urgent or urgent
-            # Of two moments to come the nearer one is enough: who is told then asks again.
-            ask.last = ask.first if ask.first > now else max(ask.last, at)
-        self._arm(key, reader)
+        now = self._clock()
+        reader.ask(uid, at=at, urgent=urgent, now=now)
+        if (
+            urgent
+            or reader.timer is None
+            or reader.timer.when() > asyncio.get_running_loop().time() + at - now
+        ):
+            self._arm(key, reader)
 
     def refused(self, uid: str) -> bool:
         """Whether the server of an object asked to be left alone, so that not even what is urgent is read."""
@@ -244,41 +196,24 @@ class Readers(Generic[K, T]):
         self._key_of.clear()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _reader_of(self, uid: str) -> _Reader[T] | None:
+    def _reader_of(self, uid: str) -> Reader[T] | None:
         key = self._key_of.get(uid)
         return self._readers.get(key) if key is not None else None
 
-    def _end(self, reader: _Reader[T]) -> None:
+    def _end(self, reader: Reader[T]) -> None:
         if reader.timer is not None:
             reader.timer.cancel()
         if reader.task is not None:
             reader.task.cancel()
         self._servers.without_reader(reader.server)
 
-    def _due(self, reader: _Reader[T]) -> float | None:
-        """When a reader reads next; None: when somebody asks."""
-        latest, interval = reader.latest, reader.interval
-        wanted = [one.first for one in reader.asks.values()]
-        if interval is not None:
-            wanted.append(latest.began + interval * reader.jitter if latest is not None else 0.0)
-            if reader.retry_at:
-                wanted.append(reader.retry_at)
-        if not wanted:
-            return None
-        hold = max(reader.retry_at, reader.server.until)
-        due = max(min(wanted), hold)
-        urgent = [one.first for one in reader.asks.values() if one.urgent]
-        if urgent:
-            due = min(due, *urgent)
-        return max(due, reader.asked_until, reader.server.asked_until)
-
-    def _arm(self, key: K, reader: _Reader[T]) -> None:
+    def _arm(self, key: K, reader: Reader[T]) -> None:
         """Set the timer of the next reading."""
         if reader.timer is not None:
             reader.timer.cancel()
             reader.timer = None
-        due = self._due(reader)
-        if due is None or reader.task is not None:
+        due = reader.due() if reader.task is None else None
+        if due is None:
             return
         delay = due - self._clock()
         if delay <= 0:
@@ -286,10 +221,10 @@ class Readers(Generic[K, T]):
         else:
             self._set_timer(key, reader, delay)
 
-    def _set_timer(self, key: K, reader: _Reader[T], delay: float) -> None:
+    def _set_timer(self, key: K, reader: Reader[T], delay: float) -> None:
         reader.timer = asyncio.get_running_loop().call_later(delay, self._arm, key, reader)
 
-    def _start(self, key: K, reader: _Reader[T]) -> None:
+    def _start(self, key: K, reader: Reader[T]) -> None:
         if self._readers.get(key) is not reader:
             return
         if not reader.server.lets_in(reader):
@@ -307,7 +242,7 @@ class Readers(Generic[K, T]):
         # A task that is cancelled before its first step runs no line of its own, not even a ``finally``.
         task.add_done_callback(lambda _: self._over(key, reader))
 
-    def _waits(self, reader: _Reader[T]) -> bool:
+    def _waits(self, reader: Reader[T]) -> bool:
         """Whether readings of another kind go first, for a while, at the reader's server."""
         if not any(reader.server.readings[kind] for kind in self._after):
             reader.held_since = None
@@ -317,7 +252,7 @@ class Readers(Generic[K, T]):
         urgent = any(one.urgent for one in reader.asks.values())
         return not urgent and now - reader.held_since < self._timings.staleness_least
 
-    async def _run(self, key: K, reader: _Reader[T]) -> None:
+    async def _run(self, key: K, reader: Reader[T]) -> None:
         began = self._clock()
         within = max((one.within for one in reader.followers.values()), default=60.0)
         failure: Failure | None = None
@@ -333,13 +268,13 @@ class Readers(Generic[K, T]):
         if self._readers.get(key) is reader:
             self._take_in(reader, began, value, failure)
 
-    def _over(self, key: K, reader: _Reader[T]) -> None:
+    def _over(self, key: K, reader: Reader[T]) -> None:
         reader.task = None
         reader.server.left(reader, self._kind)
         if self._readers.get(key) is reader:
             self._arm(key, reader)
 
-    def _take_in(self, reader: _Reader[T], began: float, value: T | None, failure: Failure | None) -> None:
+    def _take_in(self, reader: Reader[T], began: float, value: T | None, failure: Failure | None) -> None:
         if failure is not None and failure.local:
             # Our own limits held it up: that says nothing of the server.
             reader.retry_at = self._clock() + self._uniform(LOCAL_RETRY / 2, LOCAL_RETRY)
@@ -365,17 +300,10 @@ class Readers(Generic[K, T]):
             if last is None or (last.kind, last.reason) != (failure.kind, failure.reason):
                 concerned.update(reader.followers)
             self._note_failure(reader, began, failure)
-        told = [uid for uid, one in reader.asks.items() if began >= one.first]
-        for uid in told:
-            ask = reader.asks[uid]
-            if began >= ask.last:
-                del reader.asks[uid]
-            else:
-                ask.first = ask.last
-        for uid in sorted(concerned.union(told)):
+        for uid in sorted(concerned.union(reader.answered(began))):
             self._mark_due(uid, 0.0)
 
-    def _note_failure(self, reader: _Reader[T], began: float, failure: Failure) -> None:
+    def _note_failure(self, reader: Reader[T], began: float, failure: Failure) -> None:
         if failure.kind is not FailureKind.TRANSIENT:
             # It needs a person, or a second look: it is read at its cadence, or when somebody asks.
             reader.retry_at = 0.0

@@ -25,8 +25,10 @@ from skillmeat_operator.controller.remote.lookups import Found, RefLookups
 from skillmeat_operator.controller.remote.reading import Reading
 from skillmeat_operator.controller.visit.gather import Observation, PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
-from skillmeat_operator.domain.decide.candidates import Candidate, Prepared, prepare
+from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
+from skillmeat_operator.domain.decide.lean_plan import without_entities
+from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
 from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
 from skillmeat_operator.domain.decide.reading import settle
@@ -46,6 +48,7 @@ class Decision:
     """A plan, and what has to be stored for it."""
 
     plan: Plan
+    """Without entities: what reports on it is kept for long, and memory is dear."""
     content: Content | None
     """None: the plan is what is stored, or nothing is stored for it (External)."""
     form: StoredForm | None
@@ -113,6 +116,7 @@ class Decider:
         self._now = now
         self._timings = timings
         self._memos: dict[str, _Memo] = {}
+        self._templates = NormalisedTemplates()
 
     async def decide(
         self,
@@ -172,6 +176,7 @@ class Decider:
             observed,
             spec=visit.source.spec,
             context=normalise_context(visit.source, owner),
+            templates=self._templates,
             bundles=bundles,
             records=records_by_key(records),
             staleness=given.staleness,
@@ -201,8 +206,10 @@ class Decider:
             unproven = frozenset(plan.unrecovered) - recovered.keys()
             known = replace(known, recovered=recovered, unproven=unproven)
             plan = await self._decide(prepared, known, visit.source)
-        content = Content(records=plan.records, observed=tuple(observed))
-        form = await self._form(visit, content, plan)
+        content = form = None
+        if owner.target is not None:
+            content = Content(records=plan.records, observed=tuple(observed))
+            form = await self._form(visit, content, plan)
         memo.plan, memo.form, memo.holders = without_entities(plan), form, holders
         memo.wanted, memo.blind = prepared.wanted_refs, portal.view is None
         memo.key = _key(given, memo, holders | rivals)
@@ -211,7 +218,7 @@ class Decider:
         if portal.connection is not None:
             claimed = frozenset(plan.expected) if owner.target is not None else frozenset[str]()
             self._claims.claim(visit.uid, portal.connection.url, claimed, source=visit.source)
-        return Decision(plan=plan, content=content, form=form)
+        return Decision(plan=memo.plan, content=content, form=form)
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
@@ -358,27 +365,6 @@ def _key(given: _Inputs, memo: _Memo, holders: Mapping[str, Holder]) -> tuple[ob
         reading.serial if reading is not None and (stale or memo.lagging) else None,
         tuple(sorted((ref, one.origin or "", one.source or "") for ref, one in holders.items())),
     )
-
-
-def without_entities(plan: Plan) -> Plan:
-    """A plan for those who only report on it: what is served lies in the snapshot, and memory is dear."""
-    records = tuple(replace(one, entity={}) if one.entity is not None else one for one in plan.records)
-    by_ref = {record.ref: record for record in records if record.entity is not None}
-    candidates = tuple(
-        replace(one, entity={}) if one.entity is not None else one for one in plan.prepared.candidates
-    )
-    return replace(
-        plan,
-        records=records,
-        by_key={key: by_ref.get(record.ref, record) for key, record in plan.by_key.items()},
-        prepared=replace(plan.prepared, candidates=candidates),
-        invalid=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.invalid),
-        conflicting=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.conflicting),
-    )
-
-
-def _bare(candidate: Candidate) -> Candidate:
-    return replace(candidate, entity={}) if candidate.entity is not None else candidate
 
 
 def normalise_context(source: CatalogSource, owner: Owner) -> NormaliseContext:

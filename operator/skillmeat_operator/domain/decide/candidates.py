@@ -11,7 +11,7 @@ from typing import Final
 
 from skillmeat_operator.api.keys import TEMPLATE_STALE
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
-from skillmeat_operator.api.v1alpha1.policies import PublishPolicy
+from skillmeat_operator.api.v1alpha1.policies import Overrides, PublishPolicy
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
 from skillmeat_operator.domain.decide import declarations
 from skillmeat_operator.domain.decide.declarations import (
@@ -23,6 +23,7 @@ from skillmeat_operator.domain.decide.declarations import (
     binding_of,
 )
 from skillmeat_operator.domain.decide.filters import select
+from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
 from skillmeat_operator.domain.decide.staleness import is_stale
 from skillmeat_operator.domain.observation import Json, StalenessReading
 from skillmeat_operator.domain.rules.entity_rules import Violation, is_template, violations
@@ -35,7 +36,9 @@ from skillmeat_operator.domain.template.entity import (
     generated_at,
 )
 from skillmeat_operator.domain.template.grammar import is_entity_ref
-from skillmeat_operator.domain.template.normalise import NormaliseContext, apply_overrides, normalise
+from skillmeat_operator.domain.template.normalise import NormaliseContext, apply_overrides
+
+_NO_OVERRIDES: Final = Overrides()
 
 _NO_TEMPLATE: Final = Violation(
     field="kind",
@@ -113,6 +116,7 @@ def prepare(
     *,
     spec: CatalogSourceSpec,
     context: NormaliseContext,
+    templates: NormalisedTemplates,
     bundles: Sequence[TemplateBundle],
     records: Mapping[str, Record],
     staleness: StalenessReading | None,
@@ -127,6 +131,7 @@ def prepare(
         elements: the observation, in list order.
         spec: of the CatalogSource.
         context: for normalisation.
+        templates: what was normalised before.
         bundles: the TemplateBundles of this source, in any order.
         records: what is published, by key.
         staleness: reading of the staleness pages, if there is one.
@@ -152,6 +157,7 @@ def prepare(
             identity,
             spec=spec,
             context=context,
+            templates=templates,
             declaration=matched.by_key.get(identity.key),
             record=records.get(identity.key),
             frozen=identity.key in heirs
@@ -276,6 +282,7 @@ def _candidate(
     *,
     spec: CatalogSourceSpec,
     context: NormaliseContext,
+    templates: NormalisedTemplates,
     declaration: Declaration | None,
     record: Record | None,
     frozen: bool,
@@ -302,11 +309,11 @@ def _candidate(
     broken: tuple[Violation, ...] = ()
     if fate in {Fate.READY, Fate.SUSPENDED}:
         if is_template(element):
-            entity = normalise(element, context=context)
-            if declaration is not None:
+            normalised = templates.of(element, context=context)
+            entity, ref, broken = normalised.entity, normalised.ref, normalised.violations
+            if declaration is not None and declaration.bundle.spec.overrides != _NO_OVERRIDES:
                 entity = apply_overrides(entity, declaration.bundle.spec.overrides)
-            broken = violations(entity)
-            ref = entity_ref(entity)
+                ref, broken = entity_ref(entity), violations(entity)
         else:
             broken = (_NO_TEMPLATE,)
         if broken:

@@ -7,7 +7,7 @@ Backstage would refuse are left as they are, for ``rules.violations`` to find.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from skillmeat_operator.api.keys import (
@@ -24,7 +24,13 @@ from skillmeat_operator.api.keys import (
 )
 from skillmeat_operator.api.v1alpha1.policies import EntityDefaults, Overrides
 from skillmeat_operator.domain.observation import Json
-from skillmeat_operator.domain.template.entity import ROOT_KEYS, bundle_id, clone, content_hash
+from skillmeat_operator.domain.template.entity import (
+    ROOT_KEYS,
+    bundle_id,
+    canonical_json,
+    clone,
+    content_hash,
+)
 from skillmeat_operator.domain.template.grammar import full_ref, is_bundle_id, is_web_url
 
 _OWNERSHIP: Final = frozenset({ORPHAN, MANAGED_BY, CONTENT_HASH})
@@ -48,6 +54,13 @@ class NormaliseContext:
     """``source.skillmeat.url``: without ``web_url`` view and edit links lead to the template in its API."""
     web_url: str | None = None
     """``source.skillmeat.webURL``: where people look at bundles."""
+    shared_key: str = field(init=False, repr=False, compare=False)
+    """Equal for contexts that differ in the marker at most."""
+
+    def __post_init__(self) -> None:
+        defaults = self.defaults.to_wire() if self.defaults is not None else None
+        shared = canonical_json([self.catalog_namespace, defaults, self.view_base, self.web_url])
+        object.__setattr__(self, "shared_key", shared.decode())
 
 
 def normalise(raw: Mapping[str, Json], *, context: NormaliseContext) -> dict[str, Json]:

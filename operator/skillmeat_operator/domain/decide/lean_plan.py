@@ -1,0 +1,29 @@
+"""A plan for those who only report on it: what is served lies in the snapshot, and memory is dear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from skillmeat_operator.domain.decide.candidates import Candidate
+from skillmeat_operator.domain.decide.plan import Plan
+
+
+def without_entities(plan: Plan) -> Plan:
+    """The plan without what is published; that something is stays told by an empty entity."""
+    records = tuple(replace(one, entity={}) if one.entity is not None else one for one in plan.records)
+    by_ref = {record.ref: record for record in records if record.entity is not None}
+    candidates = tuple(
+        replace(one, entity={}) if one.entity is not None else one for one in plan.prepared.candidates
+    )
+    return replace(
+        plan,
+        records=records,
+        by_key={key: by_ref.get(record.ref, record) for key, record in plan.by_key.items()},
+        prepared=replace(plan.prepared, candidates=candidates),
+        invalid=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.invalid),
+        conflicting=tuple(replace(one, candidate=_bare(one.candidate)) for one in plan.conflicting),
+    )
+
+
+def _bare(candidate: Candidate) -> Candidate:
+    return replace(candidate, entity={}) if candidate.entity is not None else candidate

@@ -14,6 +14,7 @@ class Unit(StrEnum):
     SECONDS = "s"
     MEBIBYTES = "MiB"
     COUNT = ""
+    RATIO = "each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Figure:
     def _text(self, number: float | None) -> str:
         if number is None:
             return ""
-        digits = 2 if self.unit is Unit.SECONDS and number < 10 and number != int(number) else 0
+        fine = self.unit in {Unit.SECONDS, Unit.RATIO}
+        digits = 2 if fine and number < 10 and number != int(number) else 0
         return f"{number:.{digits}f} {self.unit}".strip()
 
 

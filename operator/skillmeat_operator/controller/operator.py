@@ -76,9 +76,9 @@ async def run_operator(config: OperatorConfig) -> int:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     # What is loaded by now stays; without it each collection would stop the loop for as long as a large body
-    # takes.
+    # takes. Young garbage is looked for often, old garbage rarely.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(10_000, 50, 40)
     access = await find_access(
         kubeconfig=str(config.kubeconfig) if config.kubeconfig is not None else None, context=config.context
     )

@@ -17,6 +17,9 @@ from testbed.web import call
 from tests.real.harness.forked import ForkedOperator
 
 NAMESPACE = "skillmeat-operator"
+IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""What the Dockerfile sets for the operator's process."""
+
 ROOT = Path(__file__).resolve().parents[3]
 
 FAST: dict[str, float | list[float]] = {
@@ -100,6 +103,7 @@ class OperatorProcess:
         environment = {
             **plain_environment(),
             "PYTHONPATH": str(ROOT / "operator"),
+            **IMAGE_ENVIRONMENT,
             "SKILLMEAT_OPERATOR_TIMINGS": json.dumps({**FAST, **self.timings}),
         }
         # One that was killed from outside and is started again still counts.

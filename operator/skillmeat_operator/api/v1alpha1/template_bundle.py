@@ -146,11 +146,16 @@ class TemplateBundle(Resource):
     status: TemplateBundleStatus
 
     @classmethod
-    def from_object(cls, obj: Mapping[str, Any]) -> Self:
-        """Read a raw object, or raise InvalidObject when its spec cannot be read."""
+    def from_object(cls, obj: Mapping[str, Any], known: Self | None = None) -> Self:
+        """Read a raw object, or raise InvalidObject when its spec cannot be read.
+
+        Args:
+            obj: the raw object.
+            known: an earlier form of it with the same spec, which need not be read again.
+        """
         return cls(
             metadata=Metadata.from_object(obj),
             raw_status=obj.get("status") or {},
-            spec=read_spec(TemplateBundleSpec, obj),
+            spec=known.spec if known is not None else read_spec(TemplateBundleSpec, obj),
             status=read_status(TemplateBundleStatus, obj),
         )

@@ -15,6 +15,7 @@ from skillmeat_operator.api.keys import (
     RECONCILE_REQUESTED_AT,
 )
 from skillmeat_operator.controller.watch.changes import Changes
+from skillmeat_operator.controller.watch.needed import needed
 from skillmeat_operator.controller.watch.object_store import Listing, RawObject, version_of
 from skillmeat_operator.controller.watch.store import Store, source_name
 from skillmeat_operator.domain.timings import Timings
@@ -81,6 +82,7 @@ class Dispatcher:
                 self._visit(obj, 0.0)
 
     def _take(self, plural: str, obj: RawObject, listing: Listing | None) -> None:
+        obj = needed(obj)
         objects, metadata = self._store.of(plural), obj["metadata"]
         former = objects.find(metadata.get("namespace", ""), metadata["name"])
         before = objects.put(obj) if listing is None else objects.put_listed(obj, listing)

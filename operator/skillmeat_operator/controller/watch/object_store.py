@@ -30,6 +30,8 @@ class _Entry(Generic[Parsed]):
     version: int
     taken: int
     """Serial of the moment at which it was last confirmed."""
+    known: Parsed | None = None
+    """An earlier form with the same spec, as a model."""
     parsed: Parsed | None = None
     refusal: str | None = None
     """Why it cannot be parsed."""
@@ -66,14 +68,15 @@ class ObjectStore(Generic[Parsed]):
         self,
         plural: str,
         *,
-        parse: Callable[[RawObject], Parsed],
+        parse: Callable[[RawObject, Parsed | None], Parsed],
         index: Callable[[RawObject], Hashable | None] = lambda _: None,
     ) -> None:
         """Prepare an empty store.
 
         Args:
             plural: of the kind.
-            parse: reads a raw object; raises ``InvalidObject`` where that cannot be done.
+            parse: reads a raw object, given an earlier form with the same spec if there is one; raises
+                ``InvalidObject`` where that cannot be done.
             index: what :meth:`indexed` finds an object by; None: by nothing.
         """
         self.plural = plural
@@ -126,7 +129,7 @@ class ObjectStore(Generic[Parsed]):
             raise InvalidObject(entry.refusal)
         if entry.parsed is None:
             try:
-                entry.parsed = self._parse(entry.raw)
+                entry.parsed, entry.known = self._parse(entry.raw, entry.known), None
             except InvalidObject as error:
                 entry.refusal = str(error)
                 raise
@@ -231,7 +234,10 @@ class ObjectStore(Generic[Parsed]):
             return before.raw
         if before is not None:
             self._drop(uid)
-        self._entries[uid] = _Entry(raw=obj, version=version, taken=self._serial)
+        known = None
+        if before is not None and before.raw.get("spec") == obj.get("spec"):
+            known = before.parsed if before.parsed is not None else before.known
+        self._entries[uid] = _Entry(raw=obj, version=version, taken=self._serial, known=known)
         self._uid_by_key[_key(obj)] = uid
         self._by_namespace.setdefault(_key(obj)[0], {})[uid] = None
         key = self._index(obj)

@@ -257,7 +257,7 @@ def test_an_object_is_parsed_once_for_each_form(objects: Objects) -> None:
 def test_what_does_not_parse_says_so_each_time_and_is_tried_once() -> None:
     tries = []
 
-    def parse(obj: RawObject) -> CatalogSource:
+    def parse(obj: RawObject, known: CatalogSource | None) -> CatalogSource:
         tries.append(obj)
         raise InvalidObject("spec.source: not known here")
 
@@ -271,3 +271,28 @@ def test_what_does_not_parse_says_so_each_time_and_is_tried_once() -> None:
     with pytest.raises(InvalidObject):
         objects.parsed("u")
     assert len(tries) == 2
+
+
+def test_a_form_with_the_same_spec_shares_the_model_of_it(objects: Objects) -> None:
+    objects.put(source())
+    first = objects.parsed("u")
+    objects.put(source(version="6", annotations={"a": "b"}))
+    objects.put(source(version="7", annotations={"a": "c"}))
+    third = objects.parsed("u")
+    assert first is not None
+    assert third is not None
+    assert third.spec is first.spec
+    assert third.annotations == {"a": "c"}
+
+
+def test_another_spec_is_read_anew_whatever_the_generation_says(objects: Objects) -> None:
+    objects.put(source())
+    first = objects.parsed("u")
+    changed = source(version="6")
+    changed["spec"] = {**changed["spec"], "interval": "7m"}
+    objects.put(changed)
+    second = objects.parsed("u")
+    assert first is not None
+    assert second is not None
+    assert second.spec.interval.total_seconds() == 420
+    assert first.spec.interval != second.spec.interval

@@ -7,6 +7,7 @@ from skillmeat_operator.adapters.kubernetes.errors import ConflictError, NotFoun
 from skillmeat_operator.api.keys import CATALOG_SOURCE, FINALIZER
 from skillmeat_operator.api.v1alpha1.policies import DeletionPolicy, Ingestion
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
+from skillmeat_operator.controller.watch.needed import needed
 from skillmeat_operator.controller.watch.store import Store
 
 
@@ -61,4 +62,4 @@ class Finalizers:
         except NotFoundError:
             return
         # Known before the watch tells: a visit in between would set out to clean up once more.
-        store.sources.put(stored)
+        store.sources.put(needed(stored))

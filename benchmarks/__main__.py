@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks import idle, large, react, rss, sources, thousand
+from benchmarks import fifty, idle, large, react, rss, sources, thousand
 from benchmarks.figures import Figure, table
 from benchmarks.site import Site, note, open_site
 from testbed.errors import PartError
@@ -31,7 +31,7 @@ BENCHMARKS: Mapping[str, Measure] = MappingProxyType(
         "react": react.measure,
         "sources": sources.measure,
         "thousand": thousand.measure,
-        "fifty": large.measure_fifty,
+        "fifty": fifty.measure,
         "large": large.measure,
     }
 )

@@ -1,4 +1,4 @@
-"""One CatalogSource with 5,000 templates and 5,000 TemplateBundles; and 50 with 200 templates each."""
+"""One CatalogSource with 5,000 templates and 5,000 TemplateBundles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from skillmeat_operator.adapters.kubernetes.configuration import find_access
 from skillmeat_operator.api.keys import TEMPLATE_BUNDLE
 
 COUNT = 5_000
-SOURCES, EACH = 50, 200
 WORKERS = 20
 PROBE = 0.02
 """Seconds between two probes."""
@@ -59,29 +58,6 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
         Figure("the same at its highest", peak, Unit.MEBIBYTES),
         Figure("a probe meanwhile, p99", percentile(waits, 99), Unit.SECONDS, budget=0.05),
         Figure("a probe meanwhile, longest", max(waits), Unit.SECONDS, budget=0.25),
-    ]
-
-
-def measure_fifty(site: Site, say: Callable[[str], None]) -> list[Figure]:
-    """Memory with 50 CatalogSources of 200 templates each."""
-    site.skillmeat.add_templates_fast(EACH)
-    site.make_namespace("fifty")
-    site.create(
-        *[
-            site.source("fifty", f"s-{number:02d}", interval="10m", catalog_namespace=f"fifty-{number:02d}")
-            for number in range(SOURCES)
-        ]
-    )
-    say(f"waiting for {SOURCES * EACH:,} entities in the portal")
-    with site.operator:
-        passed = site.wait_all_ready("fifty", within=900, every=1.0)
-        time.sleep(10)
-        resident = memory(operator_pid(site))
-        peak = memory(operator_pid(site), "VmHWM")
-    return [
-        Figure(f"{SOURCES} CatalogSources of {EACH} templates each to Ready", passed, Unit.SECONDS),
-        Figure("RSS then", resident, Unit.MEBIBYTES, budget=150),
-        Figure("the same at its highest", peak, Unit.MEBIBYTES),
     ]
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from skillmeat_operator.domain.decide.candidates import Candidate
 from skillmeat_operator.domain.decide.plan import Plan
+from skillmeat_operator.domain.observation import Json
+
+PUBLISHED: Final[Mapping[str, Json]] = MappingProxyType({})
+"""Stands for an entity that lies in the snapshot."""
 
 
 def without_entities(plan: Plan) -> Plan:
     """The plan without what is published; that something is stays told by an empty entity."""
-    records = tuple(replace(one, entity={}) if one.entity is not None else one for one in plan.records)
+    records = tuple(replace(one, entity=PUBLISHED) if one.entity is not None else one for one in plan.records)
     by_ref = {record.ref: record for record in records if record.entity is not None}
     candidates = tuple(
-        replace(one, entity={}) if one.entity is not None else one for one in plan.prepared.candidates
+        replace(one, entity=PUBLISHED) if one.entity is not None else one for one in plan.prepared.candidates
     )
     return replace(
         plan,
@@ -26,4 +33,4 @@ def without_entities(plan: Plan) -> Plan:
 
 
 def _bare(candidate: Candidate) -> Candidate:
-    return replace(candidate, entity={}) if candidate.entity is not None else candidate
+    return replace(candidate, entity=PUBLISHED) if candidate.entity is not None else candidate

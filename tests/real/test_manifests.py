@@ -140,6 +140,11 @@ def test_probes_and_service_use_ports_the_container_has(installation: Installati
     assert service["spec"]["selector"].items() <= installation.pod()["metadata"]["labels"].items()
 
 
+def test_documents_stay_reachable_while_the_operator_is_not_ready(installation: Installation) -> None:
+    (service,) = installation.of_kind("Service")
+    assert service["spec"]["publishNotReadyAddresses"] is True
+
+
 def test_the_public_url_is_the_address_of_the_service(installation: Installation) -> None:
     (container,) = installation.pod()["spec"]["containers"]
     environment = {variable["name"]: variable.get("value") for variable in container["env"]}

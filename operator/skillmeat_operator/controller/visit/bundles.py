@@ -75,6 +75,15 @@ class BundleReconciler:
         """The TemplateBundles of a source as they are now."""
         return self._store.bundles_of(visit.source.namespace, visit.source.name)
 
+    async def read(self, raws: Sequence[RawObject]) -> None:
+        """Parse them, some at a time: thousands that are new would hold the loop for half a second."""
+        for start in range(0, len(raws), AT_ONCE):
+            for raw in raws[start : start + AT_ONCE]:
+                with contextlib.suppress(InvalidObject):
+                    self._store.bundles.parsed(raw["metadata"]["uid"])
+            if start:
+                await asyncio.sleep(0)
+
     def models(self, raws: Sequence[RawObject]) -> list[TemplateBundle]:
         """Those whose spec can be read."""
         found = []

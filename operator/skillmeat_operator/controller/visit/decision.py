@@ -28,7 +28,7 @@ from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.lean_plan import without_entities
-from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
+from skillmeat_operator.domain.decide.normalised import KEPT, NormalisedTemplates
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
 from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
 from skillmeat_operator.domain.decide.reading import settle
@@ -167,7 +167,7 @@ class Decider:
             return Decision(plan=memo.plan, content=None, form=None)
 
         stored = await self._publications.content(visit.uid) if published is not None else None
-        observed = self._observe(memo, given.reading, stored)
+        observed = await self._observe(memo, given.reading, stored)
         if observed is None:
             return None
         records = stored.records if stored is not None else None
@@ -176,7 +176,8 @@ class Decider:
             observed,
             spec=visit.source.spec,
             context=normalise_context(visit.source, owner),
-            templates=self._templates,
+            # A list that is not kept whole would only push others out.
+            templates=self._templates if len(observed) < KEPT else NormalisedTemplates(),
             bundles=bundles,
             records=records_by_key(records),
             staleness=given.staleness,
@@ -251,20 +252,22 @@ class Decider:
         deciding = partial(decide, prepared, known, spec=source.spec, now=self._now(), window=window)
         return await compute(deciding, large=len(prepared.candidates) >= LARGE)
 
-    def _observe(
+    async def _observe(
         self, memo: _Memo, reading: Reading[TemplateList] | None, stored: Content | None
     ) -> tuple[Json, ...] | None:
         """The newest reading settled against the stored one; during an outage the stored one."""
         previous = stored.observed if stored is not None else None
         if reading is None or reading.value is None:
             return previous
-        settled = settle(
+        settling = partial(
+            settle,
             reading.value.elements,
             previous=previous,
             newest=memo.newest,
             lagging=memo.lagging,
             now=self._now(),
         )
+        settled = await compute(settling, large=len(reading.value.elements) >= LARGE)
         memo.newest, memo.generated, memo.lagging = settled.newest, settled.generated, settled.lagging
         return settled.elements
 

@@ -142,6 +142,7 @@ class SourceReconciler:
 
     async def _reconcile(self, visit: Visit) -> Result:
         raws = self._bundles.of(visit)
+        await self._bundles.read(raws)
         where = publication(
             visit.source,
             public_url=self._identity.public_url,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from skillmeat_operator.api.keys import (
     BUNDLE_ID,
@@ -27,7 +27,6 @@ __all__ = [
     "bundle_id",
     "bundle_version",
     "canonical_json",
-    "clone",
     "content_hash",
     "entity_ref",
     "generated_at",
@@ -90,30 +89,6 @@ def _deep_canonical_json(value: Json) -> str:
         else:
             parts.append(json.dumps(node, ensure_ascii=False))
     return "".join(parts)
-
-
-def clone(value: Json) -> Json:
-    """Return a deep copy of a JSON value, however deep it is; mappings become dicts and sequences lists."""
-    root: list[Json] = [value]
-    stack: list[tuple[Any, Any]] = [(root, 0)]
-    while stack:
-        holder, key = stack.pop()
-        node = holder[key]
-        copy: Any
-        if isinstance(node, Mapping):
-            copy = dict(node)
-            stack.extend(
-                (copy, name) for name, child in copy.items() if isinstance(child, (Mapping, list, tuple))
-            )
-        elif isinstance(node, (list, tuple)):
-            copy = list(node)
-            stack.extend(
-                (copy, index) for index, child in enumerate(copy) if isinstance(child, (Mapping, list, tuple))
-            )
-        else:
-            continue
-        holder[key] = copy
-    return root[0]
 
 
 def entity_ref(entity: Mapping[str, Json]) -> str:

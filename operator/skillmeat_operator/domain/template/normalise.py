@@ -28,7 +28,6 @@ from skillmeat_operator.domain.template.entity import (
     ROOT_KEYS,
     bundle_id,
     canonical_json,
-    clone,
     content_hash,
 )
 from skillmeat_operator.domain.template.grammar import full_ref, is_bundle_id, is_web_url
@@ -64,7 +63,9 @@ class NormaliseContext:
 
 
 def normalise(raw: Mapping[str, Json], *, context: NormaliseContext) -> dict[str, Json]:
-    """Return a published form of a template that ``rules.is_template`` accepts; ``raw`` is not changed.
+    """Return a published form of a template that ``rules.is_template`` accepts.
+
+    ``raw`` is not changed; nested values of it are shared.
 
     The order is: root keys, namespace, owner, defaults, name prefix, view and edit URL, ownership. Applied
     again to its own result it changes nothing, a name prefix apart: that is put before whatever name the
@@ -74,7 +75,7 @@ def normalise(raw: Mapping[str, Json], *, context: NormaliseContext) -> dict[str
     ``backstage.io/orphan`` and ``skillmeat.io/content-hash`` are dropped, ``skillmeat.io/managed-by`` is
     overwritten. ``metadata.uid`` and ``metadata.etag`` are the catalog's and dropped too.
     """
-    entity: dict[str, Json] = {key: clone(raw[key]) for key in ROOT_KEYS if key in raw}
+    entity = _apart({key: raw[key] for key in ROOT_KEYS if key in raw})
     metadata: dict[str, Json] = entity["metadata"]
     for key in _CATALOG_FIELDS:
         metadata.pop(key, None)
@@ -99,7 +100,7 @@ def apply_overrides(entity: Mapping[str, Json], overrides: Overrides) -> dict[st
     The name is taken as it stands, without the source's name prefix. Tags and links replace, labels and
     annotations replace by key. Annotations that carry identity or state are left alone.
     """
-    changed: dict[str, Json] = clone(entity)
+    changed = _apart(entity)
     metadata = changed["metadata"]
     for key, value in (
         ("name", overrides.name),
@@ -152,6 +153,16 @@ def seal(entity: Mapping[str, Json], *, generated_at: str | None, stale: bool | 
     sealed: dict[str, Json] = {**entity, "metadata": {**metadata, "annotations": kept}}
     kept[CONTENT_HASH] = content_hash(sealed)
     return sealed
+
+
+def _apart(entity: Mapping[str, Json]) -> dict[str, Json]:
+    """A copy of what is changed here; steps and parameters, by far the most, stay shared."""
+    apart = dict(entity)
+    metadata = apart["metadata"] = dict(entity["metadata"])
+    for holder, key in ((metadata, "annotations"), (apart, "spec")):
+        if isinstance(holder.get(key), Mapping):
+            holder[key] = dict(holder[key])
+    return apart
 
 
 def _give_owner(spec: Json, *, default: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.domain.rules.entity_rules import MAX_VIOLATIONS, is_template, violations
-from skillmeat_operator.domain.template.entity import canonical_json, clone
+from skillmeat_operator.domain.template.entity import canonical_json
 
 DATA = Path(__file__).parents[3] / "data"
 EDGE_CASES = json.loads((DATA / "skillmeat" / "templates-edge-cases.json").read_text())
@@ -288,7 +289,7 @@ def test_any_value_has_a_verdict_that_shows_nothing_of_it(
 ) -> None:
     for entity in (value, {**template(), "metadata": metadata, "spec": spec}, logged(value)):
         said = violations(entity)
-        assert said == violations(clone(entity))
+        assert said == violations(deepcopy(entity))
         for one in said:
             assert one.message.isascii()
             assert one.message.isprintable()

@@ -1,4 +1,5 @@
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from skillmeat_operator.api.v1alpha1.policies import EntityDefaults, Overrides
 from skillmeat_operator.domain.rules.entity_rules import is_template, violations
-from skillmeat_operator.domain.template.entity import canonical_json, clone, content_hash
+from skillmeat_operator.domain.template.entity import canonical_json, content_hash
 from skillmeat_operator.domain.template.normalise import NormaliseContext, apply_overrides, normalise, seal
 
 DATA = Path(__file__).parents[3] / "data"
@@ -249,7 +250,7 @@ def test_any_template_is_normalised_and_the_original_left_alone(raw: dict[str, A
     assert canonical_json(raw) == before
     assert is_template(entity)
     assert canonical_json(normalise(entity, context=context(defaults))) == canonical_json(entity)
-    assert violations(entity) == violations(clone(entity))
+    assert violations(entity) == violations(deepcopy(entity))
 
 
 @settings(deadline=None)
@@ -289,7 +290,7 @@ def test_overrides() -> None:
         template(annotations={"note": "one", "other": "o"}, labels={"team": "a", "tier": "1"}, tags=["a"]),
         context=context(EntityDefaults(name_prefix="p-")),
     )
-    before = clone(entity)
+    before = deepcopy(entity)
     changed = apply_overrides(entity, overrides)
     assert entity == before
     assert changed["metadata"] == {
@@ -331,7 +332,7 @@ def test_an_empty_list_of_tags_removes_them_and_no_override_changes_nothing() ->
 def test_seal(generated_at: str | None, stale: bool | None, expected: tuple[str | None, str | None]) -> None:
     said = {"skillmeat.io/generated-at": "old", "skillmeat.io/template-stale": "true", "x": "y"}
     entity = normalise(template(annotations=said), context=context())
-    before = clone(entity)
+    before = deepcopy(entity)
     sealed = seal(entity, generated_at=generated_at, stale=stale)
     annotations = sealed["metadata"]["annotations"]
     assert entity == before

@@ -35,25 +35,37 @@ def measure(site: Site, say: Callable[[str], None]) -> list[Figure]:
     began = time.monotonic()
     with site.operator:
         with _probing(f"http://127.0.0.1:{site.operator.metrics_port}/healthz") as waits:
-            first_ready = _wait_bundles(site, within=900) + 0.0
+            first_ready = _wait_bundles(site, "large", within=900)
             passed = time.monotonic() - began
         resident = memory(operator_pid(site))
         peak = memory(operator_pid(site), "VmHWM")
+    say("the same in a portal that shows them already")
+    site.make_namespace("shown")
+    for first in range(0, COUNT, 1_000):
+        site.create(*[_bundle("shown", number) for number in range(first, first + 1_000)])
+    source = site.source("shown", "main", interval="10m", catalog_namespace="large")
+    source["spec"]["backstage"]["ingestion"] = "External"
+    site.create(source)
+    began = time.monotonic()
+    with site.operator:
+        _wait_bundles(site, "shown", within=300)
+        shown = time.monotonic() - began
     say("measuring bare status patches")
     sample = site.cluster.api.list("TemplateBundle", "large")[0]["status"]
     for first in range(0, COUNT, 1_000):
         site.create(*[_bundle("bare", number) for number in range(first, first + 1_000)])
     bare = asyncio.run(_patch_all(site, sample))
     return [
+        Figure(f"{COUNT:,} templates into a portal, TemplateBundles to Ready", passed, Unit.SECONDS),
+        Figure("of that: the first of them", first_ready, Unit.SECONDS),
         Figure(
-            f"{COUNT:,} templates and TemplateBundles to Ready",
-            passed,
+            f"{COUNT:,} TemplateBundles to Ready where the portal shows all",
+            shown,
             Unit.SECONDS,
-            budget=60,
+            budget=2 * bare,
             bare=bare,
             bare_is=f"{COUNT:,} status patches, {WORKERS} at a time",
         ),
-        Figure("of that: the first of them", first_ready, Unit.SECONDS),
         Figure("RSS then", resident, Unit.MEBIBYTES, budget=250),
         Figure("the same at its highest", peak, Unit.MEBIBYTES),
         Figure("a probe meanwhile, p99", percentile(waits, 99), Unit.SECONDS, budget=0.05),
@@ -70,7 +82,7 @@ def _bundle(namespace: str, number: int) -> dict[str, Any]:
     }
 
 
-def _wait_bundles(site: Site, *, within: float) -> float:
+def _wait_bundles(site: Site, namespace: str, *, within: float) -> float:
     """Wait until all TemplateBundles are Ready; returns after how many seconds the first was.
 
     Raises:
@@ -78,7 +90,7 @@ def _wait_bundles(site: Site, *, within: float) -> float:
     """
     began, first = time.monotonic(), None
     while True:
-        found = site.cluster.api.list("TemplateBundle", "large")
+        found = site.cluster.api.list("TemplateBundle", namespace)
         ready = sum(is_ready(one) for one in found)
         if ready and first is None:
             first = time.monotonic() - began

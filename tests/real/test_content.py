@@ -29,6 +29,7 @@ from tests.real.harness.views import version
 pytestmark = pytest.mark.usefixtures("operator")
 
 GENERATED = "skillmeat.io/generated-at"
+STALE = "skillmeat.io/template-stale"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -187,6 +188,14 @@ def settle(tenant: Tenant) -> None:
     tenant.apply(tenant.source("driver", backstage={"catalogNamespace": f"{tenant.namespace}-driver"}))
     tenant.wait_ready()
     tenant.wait_ready(name="driver")
+    # How new the bundles are is read after the list, and may come after the first publication.
+    eventually(lambda: STALE in annotations(tenant), what="the portal shows whether the template is stale")
+
+
+def annotations(tenant: Tenant) -> dict[str, str]:
+    """Of the template as the portal shows it."""
+    shown = tenant.entity("t0")
+    return shown["metadata"].get("annotations", {}) if shown is not None else {}
 
 
 def listed(tenant: Tenant) -> list[tuple[str, str]]:

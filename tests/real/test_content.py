@@ -124,6 +124,7 @@ def test_a_cache_that_was_only_rebuilt_changes_nothing(tenant: Tenant, operator:
     tenant.add_template("t0")
     tenant.apply(tenant.source())
     tenant.wait_ready()
+    eventually(lambda: STALE in annotations(tenant), what="the portal shows whether the template is stale")
     before = tenant.get()["status"], tenant.document(operator.documents_url), tenant.entity("t0")
 
     assert tenant.skillmeat.invalidate(tenant.bundles["t0"]) > 0

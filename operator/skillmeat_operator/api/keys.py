@@ -54,11 +54,6 @@ TEMPLATE_STALE: Final = f"{GROUP}/template-stale"
 CONTENT_HASH: Final = f"{GROUP}/content-hash"
 MANAGED_BY: Final = f"{GROUP}/managed-by"
 
-# On a Component that was scaffolded from a template.
-SOURCE_ARTIFACT: Final = f"{GROUP}/source-artifact"
-DEPLOYMENT_SET_ID: Final = f"{GROUP}/deployment-set-id"
-SOURCE_TEMPLATE: Final = "backstage.io/source-template"
-
 # Backstage's own keys on entities. The first two are overwritten by Backstage at every read.
 MANAGED_BY_LOCATION: Final = "backstage.io/managed-by-location"
 MANAGED_BY_ORIGIN_LOCATION: Final = "backstage.io/managed-by-origin-location"

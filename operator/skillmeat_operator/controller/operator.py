@@ -192,7 +192,7 @@ class Operator:
         timings = config.timings
         self._store = store = Store(tuple(config.namespaces))
         self._changes = changes = Changes(clock=clock)
-        self._snapshot_store = snapshot_store = SnapshotStore(client, config.operator_namespace)
+        snapshot_store = SnapshotStore(client, config.operator_namespace)
         self._publications = publications = Publications(snapshot_store, clock=clock)
         self._http = http
         connections = Connections(

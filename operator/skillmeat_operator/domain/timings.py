@@ -42,8 +42,8 @@ class Timings:
     """How far a watch may be behind a full list."""
     start_spread: float = 1.0
     """First reads after a start are spread over this time per server."""
-    fresh_enough: float = 10.0
-    """A new or changed CatalogSource accepts an observation of its server that is at most this old."""
+    lookup_kept: float = 60.0
+    """For how long a look-up of refs answers a visit that nobody asked for."""
 
     verify_early: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0)
     """Moments after a publish at which the catalog is read."""
@@ -53,9 +53,6 @@ class Timings:
     """Moments after a publish at which the refresh is repeated while content hashes differ."""
     refresh_every: float = 60.0
     """Cadence of the refreshes after those."""
-    view_shared: float = 1.0
-    """How old a view of the catalog may be that somebody who waits for the catalog takes over from another.
-    """
     progress_deadline: float = 60.0
     """Without a further matching content hash for this long, what is missing counts as missing."""
     removal_wait: float = 45.0
@@ -75,8 +72,6 @@ class Timings:
     """How long a missing Secret, CatalogSource or bundle is awaited before it counts as Stalled."""
     missing_retry: float = 10.0
     """Cadence of the retries inside that grace."""
-    operator_look: float = 15.0
-    """Cadence at which the operator's own files (the portal's token) are looked at."""
 
     quiet_visit: float = 2.0
     """A first visit that takes longer than this is announced in status."""

@@ -21,8 +21,7 @@ class Health:
 
         Args:
             progress: what keeps the work from going on; with a reason the kubelet restarts the pod, so an
-            outage of a
-                remote side is none.
+                outage of a remote side is none.
             ready: what keeps requests from being answered.
         """
         self._progress = progress

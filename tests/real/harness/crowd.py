@@ -11,7 +11,6 @@ INTERVAL = 10
 """Seconds between two polls."""
 LIST = "/api/v1/integrations/idp/templates"
 UNHURRIED: dict[str, float | list[float]] = {
-    "fresh_enough": 10.0,
     "diagnose_after": 10.0,
     "progress_deadline": 60.0,
     "verify_every": 5.0,

@@ -32,7 +32,6 @@ FAST: dict[str, float | list[float]] = {
     "diagnose_after": 3.0,
     "progress_deadline": 8.0,
     "ghost_after": 6.0,
-    "fresh_enough": 1.0,
     "staleness_least": 2.0,
     "verify_every": 1.0,
     "verify_early": [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0],

@@ -11,7 +11,7 @@ import asyncio
 from bisect import insort
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
 
@@ -32,10 +32,6 @@ class Rate:
     per_second: float
     burst: float
 
-    def divided(self, instances: int) -> Rate:
-        """One instance's share, so that all together stay within the rate."""
-        return Rate(per_second=self.per_second / instances, burst=max(1.0, self.burst / instances))
-
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
@@ -45,15 +41,6 @@ class RateLimits:
     equal_requests: Rate | None
     """For requests with the same method, path and query; ``None``: no limit of their own."""
     in_flight: int
-
-    def divided(self, instances: int) -> RateLimits:
-        """The limits of one of several operators that share the servers (``--instances``)."""
-        return replace(
-            self,
-            any_request=self.any_request.divided(instances),
-            equal_requests=self.equal_requests and self.equal_requests.divided(instances),
-            in_flight=max(1, self.in_flight // instances),
-        )
 
 
 SOURCE_LIMITS = RateLimits(

@@ -44,7 +44,7 @@ class KubernetesClient:
 
         Args:
             access: see :func:`~skillmeat_operator.adapters.kubernetes.configuration.find_access`.
-            within: seconds for each call that names no other.
+            timeout: seconds for each call that names no other.
             clock: monotonic seconds.
             sleep: waits for some seconds.
         """

@@ -28,9 +28,9 @@ PAGE_SIZE = 100
 """Most that the server gives on one page."""
 MOST_PAGES = MOST_TEMPLATES // PAGE_SIZE + 1
 CALL_TIMEOUT = 30.0
+"""Seconds for one page; the server itself gives up after 30."""
 TURN_TIMEOUT = 600.0
 """Seconds for which a call waits for the operator's own limits."""
-"""Seconds for one page; the server itself gives up after 30."""
 LARGE_BODY = 128 * 1024
 """Bytes from which on a body is decoded in a thread of its own."""
 

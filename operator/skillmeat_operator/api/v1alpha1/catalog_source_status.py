@@ -15,7 +15,8 @@ MAX_LISTED = 20
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Shortened(253)]
 # Values of annotations that people and tools choose; longer ones are echoed cut.
-Token = Annotated[str, Shortened(1024)]
+TOKEN = Shortened(1024)
+Token = Annotated[str, TOKEN]
 # URLs and targets of status, possibly longer than what a spec may hold.
 LongLine = Annotated[str, Shortened(URL_MAX_LENGTH + 512)]
 

@@ -33,8 +33,6 @@ CLUSTER_OPTIONS: Final = (
 
 ALL_NAMESPACES: Final = Option(("-A", "--all-namespaces"), "Look at all namespaces.")
 
-FLAGS_WITH_VALUES: Final = tuple(name for option in CLUSTER_OPTIONS for name in option.names)
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -37,7 +37,7 @@ class ListKey:
     """What two CatalogSources have to share to share the readings of a list."""
 
     url: str
-    """Scheme, host, port and path, canonical."""
+    """Scheme, host, port and path as the spec writes them, without a slash at the end."""
     platform: str | None
     credentials: tuple[str, ...]
     """Digests of credentials, CA and client certificate."""

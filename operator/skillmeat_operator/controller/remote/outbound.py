@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.egress import Egress, EgressPolicy
 from skillmeat_operator.adapters.http.pools import Transports, pinned_transports
+from skillmeat_operator.adapters.http.resolving import system_resolver
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
 from skillmeat_operator.controller.config import OperatorConfig
 
@@ -42,13 +43,11 @@ async def outbound_client(config: OperatorConfig, access: ClusterAccess) -> Http
 
 
 async def _addresses(host: str, port: int) -> tuple[str, ...]:
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_RESOLVE_WITHIN):
-            rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return tuple(await system_resolver(host, port))
     except (OSError, TimeoutError):
         return ()
-    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
 def _own_addresses() -> tuple[str, ...]:

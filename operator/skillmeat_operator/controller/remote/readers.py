@@ -174,13 +174,6 @@ class Readers(Generic[K, T]):
         self._note_failure(reader, self._clock(), failure)
         self._arm(key, reader)
 
-    def next_try(self, uid: str) -> float:
-        """Seconds until the reader of an object reads next after a failure."""
-        reader = self._reader_of(uid)
-        if reader is None:
-            return 0.0
-        return max(0.0, max(reader.retry_at, reader.server.until) - self._clock())
-
     def __contains__(self, uid: object) -> bool:
         return uid in self._key_of
 

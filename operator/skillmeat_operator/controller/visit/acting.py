@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, ObjectSupersededError
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.controller.publication.publications import Publications
@@ -90,8 +90,6 @@ class Acting:
                         guard=plan.guard,
                         target=target,
                     )
-                except ObjectSupersededError:
-                    raise
                 except KubernetesError as error:
                     # Nothing of it is believed: the next visit looks at what is stored and decides anew.
                     logger.warning(

@@ -39,9 +39,6 @@ from skillmeat_operator.domain.template.normalise import NormaliseContext
 from skillmeat_operator.domain.template.published import as_published
 from skillmeat_operator.domain.timings import Timings
 
-HOLDERS_KEPT = 60.0
-"""Seconds for which a look-up of who holds a ref answers a new decision."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -289,7 +286,7 @@ class Decider:
         holders = {ref: one for ref, one in holders.items() if ref not in shown}
         if holders and portal.connection is not None:
             # A holder may have gone; a look-up that is on its way, or failed, leaves what was known.
-            age = max(visit.interval, HOLDERS_KEPT)
+            age = max(visit.interval, self._timings.lookup_kept)
             not_before = portal.view.began if any(visit.pending_requests()) else visit.began - age
             found = self._lookups.peek(
                 visit.uid, portal.connection, holders, purpose="conflicts", not_before=not_before
@@ -313,7 +310,7 @@ class Decider:
             portal.connection,
             wanted - set(marked),
             purpose="wanted",
-            not_before=visit.began - HOLDERS_KEPT,
+            not_before=visit.began - self._timings.lookup_kept,
         )
         if found is None:
             raise HoldersPendingError

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from skillmeat_operator.adapters.kubernetes.errors import KubernetesError, ObjectSupersededError
+from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen
@@ -244,8 +244,6 @@ class SourceReconciler:
                 published = await self._publications.stored(
                     visit.uid, not_before=max(observation.asked, visit.began - self._timings.stored_look)
                 )
-            except ObjectSupersededError:
-                raise
             except KubernetesError as error:
                 logger.warning("the snapshot of %s cannot be read: %s", _name(visit.raw), error)
                 serving = self._publications.current(visit.uid) is not None

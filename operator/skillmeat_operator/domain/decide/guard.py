@@ -1,8 +1,9 @@
 """The removal guard: a broken answer of the source never empties the portal (design, section 3).
 
-A *loss* is an entity that is published, that the current spec and TemplateBundles would still publish, and
-whose bundle the new observation lacks. Too many losses within an hour are held: carried over entity by entity
-until they are approved or come back.
+A *loss* is an entity that is published, and that leaves although neither the spec nor a TemplateBundle says
+so: its bundle is gone, or upstream changed its tags, type, status or title so that no filter takes it any
+more. Too many losses within an hour are held: carried over entity by entity until they are approved or come
+back.
 """
 
 from __future__ import annotations

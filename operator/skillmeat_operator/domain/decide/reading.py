@@ -13,11 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from skillmeat_operator.api.keys import GENERATED_AT
 from skillmeat_operator.domain.observation import Json
-from skillmeat_operator.domain.template.entity import bundle_id, bundle_version, canonical_json, generated_at
+from skillmeat_operator.domain.template.entity import (
+    bundle_id,
+    bundle_version,
+    canonical_json,
+    generated_at,
+    without_annotations,
+)
 
 LAG_IGNORED: Final = timedelta(hours=1)
 """How long an older ``generated-at`` is ignored (design, section 3)."""
@@ -127,19 +133,6 @@ def _key(element: Json) -> str:
 
 
 def _content(element: Json) -> bytes:
-    return canonical_json(_without_generated_at(element))
-
-
-def _without_generated_at(element: Any) -> Any:
-    if not isinstance(element, Mapping):
-        return element
-    metadata = element.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if (
-        not isinstance(metadata, Mapping)
-        or not isinstance(annotations, Mapping)
-        or GENERATED_AT not in annotations
-    ):
-        return element
-    rest = {key: value for key, value in annotations.items() if key != GENERATED_AT}
-    return {**element, "metadata": {**metadata, "annotations": rest}}
+    return canonical_json(
+        without_annotations(element, frozenset({GENERATED_AT})) if isinstance(element, Mapping) else element
+    )

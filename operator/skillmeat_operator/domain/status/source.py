@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from skillmeat_operator.api.keys import APPROVE_REMOVAL
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
@@ -343,5 +344,5 @@ def _held_message(source: CatalogSource, count: int, identifier: str) -> str:
         f"{count} template{'' if count == 1 else 's'} vanished from SkillMeat, more than spec.removalPolicy "
         "lets go, and stay published; bring them back, or approve the removal with: "
         f"kubectl annotate --overwrite smsrc/{source.name} -n {source.namespace} "
-        f"skillmeat.io/approve-removal={identifier}"
+        f"{APPROVE_REMOVAL}={identifier}"
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from skillmeat_operator.api.v1alpha1.catalog_source_status import (
     MAX_LISTED,
+    TOKEN,
     CatalogSourceStatus,
     EntityCounts,
     HandledRequests,
@@ -105,7 +106,8 @@ def answered(status: CatalogSourceStatus, outcome: Outcome) -> CatalogSourceStat
 
 def printable_token(token: str) -> str:
     """A request's token as it is echoed: what the field can hold of it."""
-    return token[:253]
+    echoed: str = TOKEN.cut(token)
+    return echoed
 
 
 def _stale(outcome: Outcome, plan: Plan, previous: CatalogSourceStatus) -> int:

@@ -54,11 +54,6 @@ def revision(pairs: Iterable[tuple[str, str]]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def document_etag(document: bytes) -> str:
-    """Sha256 (hex) of the uncompressed document: what the head of a snapshot and the strong ETag hold."""
-    return hashlib.sha256(document).hexdigest()
-
-
 def canonical_public_url(url: str) -> str:
     """The one spelling of the base URL at which the catalog reaches the documents.
 
@@ -94,8 +89,7 @@ def document_path(cluster_uid: str, namespace: str, name: str) -> str:
 
     Args:
         cluster_uid: UID of the namespace kube-system, or what ``--cluster-id`` says; it keeps two clusters
-        that
-            share a portal apart.
+            that share a portal apart.
         namespace: of the CatalogSource.
         name: of the CatalogSource.
     """

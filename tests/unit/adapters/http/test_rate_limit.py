@@ -12,7 +12,6 @@ from skillmeat_operator.adapters.http.rate_limit import (
     PORTAL_LIMITS,
     SOURCE_LIMITS,
     TIDY_EVERY,
-    Rate,
     RateLimiter,
     RateLimits,
 )
@@ -167,14 +166,6 @@ def test_an_idle_endpoint_is_forgotten(in_virtual_time: Virtual) -> None:
         return before, traffic.limiter.endpoints
 
     assert in_virtual_time(main) == (200, 1)
-
-
-def test_several_instances_share_the_limits() -> None:
-    share = SOURCE_LIMITS.divided(4)
-    assert share.any_request == Rate(per_second=2.0, burst=2.0)
-    assert share.equal_requests == Rate(per_second=0.2, burst=1.0)
-    assert (share.in_flight, PORTAL_LIMITS.divided(100).in_flight) == (1, 1)
-    assert PORTAL_LIMITS.divided(2).equal_requests is None
 
 
 ASKS = st.lists(

@@ -66,7 +66,9 @@ OURS, FLUX = "skillmeat.io/reconcile-requested-at", "reconcile.fluxcd.io/request
         pytest.param({OURS: "1", FLUX: "2"}, {"skillmeat": "1"}, (None, "2"), id="ours-handled"),
         pytest.param({OURS: "1", FLUX: "2"}, {"skillmeat": "1", "flux": "2"}, (None, None), id="handled"),
         pytest.param({OURS: "3"}, {"skillmeat": "1"}, ("3", None), id="a-new-token"),
-        pytest.param({OURS: "x" * 999}, {"skillmeat": "x" * 253}, (None, None), id="cut-token"),
+        pytest.param({OURS: "x" * 999}, {"skillmeat": "x" * 999}, (None, None), id="a-long-token"),
+        pytest.param({OURS: "x" * 999}, {"skillmeat": "x" * 253}, ("x" * 999, None), id="another-long-token"),
+        pytest.param({OURS: "x" * 1025}, {"skillmeat": "x" * 1023 + "…"}, (None, None), id="a-cut-token"),
     ],
 )
 def test_pending_requests(

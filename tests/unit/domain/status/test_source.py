@@ -141,7 +141,8 @@ def test_the_server_seen_stays_told() -> None:
         pytest.param(("c", None), {"skillmeat": "c", "flux": "b"}, "b", id="ours"),
         pytest.param((None, "d"), {"skillmeat": "a", "flux": "d"}, "d", id="flux"),
         pytest.param(("c", "d"), {"skillmeat": "c", "flux": "d"}, "d", id="both"),
-        pytest.param(("x" * 2000, None), {"skillmeat": "x" * 253, "flux": "b"}, "b", id="too-long"),
+        pytest.param(("x" * 1000, None), {"skillmeat": "x" * 1000, "flux": "b"}, "b", id="long"),
+        pytest.param(("x" * 2000, None), {"skillmeat": "x" * 1023 + "…", "flux": "b"}, "b", id="too-long"),
     ],
 )
 def test_requests_are_echoed(requests: Any, handled: dict[str, str], last: str) -> None:

@@ -11,7 +11,6 @@ from skillmeat_operator.domain.template.document import (
     EMPTY,
     canonical_public_url,
     cluster_prefix,
-    document_etag,
     document_path,
     fits_index,
     render,
@@ -133,10 +132,6 @@ def test_revision_moves(case, pairs):
 def test_revision_names_its_digest():
     assert revision([]).startswith("sha256:")
     assert len(revision([])) == len("sha256:") + 64
-
-
-def test_etag_is_of_the_uncompressed_bytes():
-    assert document_etag(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,6 @@ from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, still_converging
 
-LOOKUP_KEPT = 60.0
-"""Seconds for which a look-up answers a visit that nobody asked for, if the interval is shorter."""
-
 
 class ExternalVerifier:
     """Looks every accepted template up by its ref: present is that it exists, up to date the same bundle
@@ -110,4 +107,4 @@ class ExternalVerifier:
             return min(portal.view.began, visit.began)
         if visit.uid in self._convergences:
             return visit.began - self._timings.verify_every
-        return visit.began - max(visit.interval, LOOKUP_KEPT)
+        return visit.began - max(visit.interval, self._timings.lookup_kept)

@@ -17,7 +17,9 @@ from xml.etree import ElementTree
 
 PACKAGES = PurePosixPath("operator/skillmeat_operator")
 UNIT = PurePosixPath("tests/unit")
-SIMULATION = tuple(f"tests/simulation/test_{name}.py" for name in ("scenarios", "shares", "first", "evidence"))
+SIMULATION = tuple(
+    f"tests/simulation/test_{name}.py" for name in ("scenarios", "shares", "first", "evidence")
+)
 
 _MEMORY_KIB = 4 * 1024 * 1024
 _ONE_TEST = 60

@@ -177,6 +177,15 @@ REFUSED = {
         "spec.entityDefaults.tags[0]",
     ),
     "a label key Backstage would refuse": (source(entityDefaults={"labels": {"a b": "c"}}), KEYS),
+    "a label key with an empty part": (source(entityDefaults={"labels": {"a..b/x": "c"}}), KEYS),
+    "a label key with a part that is too long": (
+        source(entityDefaults={"labels": {f"{'d' * 64}.io/x": "c"}}),
+        KEYS,
+    ),
+    "an owner whose namespace Backstage would refuse": (
+        source(entityDefaults={"owner": "group:a-/x"}),
+        "entityDefaults.owner",
+    ),
     "a label value Backstage would refuse": (source(entityDefaults={"labels": {"a": "b c"}}), "labels.a"),
     "an annotation of the operator": (
         source(entityDefaults={"annotations": {"skillmeat.io/managed-by": "me"}}),
@@ -271,7 +280,7 @@ ACCEPTED = {
         filters={"include": [{"names": ["n" * 253] * 64, "tags": ["t"] * 64}] * 32},
         entityDefaults={
             "annotations": {f"example.com/{'k' * 60}{i}": "v" * 4096 for i in range(32)},
-            "labels": {f"{'d' * 240}.io/{'k' * 60}{i}": "v" * 63 for i in range(32)},
+            "labels": {f"{'.'.join(['d' * 60] * 4)}.io/{'k' * 60}{i}": "v" * 63 for i in range(32)},
             "tags": ["t" * 63] * 32,
         },
     ),

@@ -120,7 +120,8 @@ EntityReference = Annotated[
     Field(
         min_length=1,
         max_length=253,
-        pattern=r"^([A-Za-z][A-Za-z0-9]*:)?([A-Za-z0-9][-A-Za-z0-9]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        pattern=r"^([A-Za-z][A-Za-z0-9]{0,62}:)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?/)?"
+        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
     ),
 ]
 """Reference to a catalog entity, `[kind:][namespace/]name`."""
@@ -136,9 +137,10 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-
 
 # Backstage: an optional DNS subdomain and '/', then a name of at most 63 characters. A rule, not a pattern:
 # CRDs cannot describe the keys of a map.
-_MAP_KEY: Final = r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_PREFIX_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+MAP_KEY: Final = rf"^({_PREFIX_LABEL}([.]{_PREFIX_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 _MAP_KEY_RULE: Final = Rule(
-    f"self.all(key, key.matches(r'{_MAP_KEY}'))",
+    f"self.all(key, key.indexOf('/') <= 253 && key.matches(r'{MAP_KEY}'))",
     "keys must be a name of at most 63 characters, with an optional DNS name and '/' before it",
 )
 

@@ -78,7 +78,7 @@ async def run_operator(config: OperatorConfig) -> int:
     # What is loaded by now stays; without it each collection would stop the loop for as long as a large body
     # takes. Young garbage is looked for often, old garbage rarely.
     gc.freeze()
-    gc.set_threshold(10_000, 50, 40)
+    gc.set_threshold(10_000, 10, 100)
     access = await find_access(
         kubeconfig=str(config.kubeconfig) if config.kubeconfig is not None else None, context=config.context
     )

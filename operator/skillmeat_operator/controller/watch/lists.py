@@ -88,14 +88,10 @@ class Lister:
 
     async def run(self) -> None:
         """List until cancelled."""
-        tasks = [asyncio.create_task(one.run(), name=f"list {key}") for key, one in self._listings.items()]
-        tasks.append(asyncio.create_task(self._sweep_after_lists(), name="sweep"))
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for key, one in self._listings.items():
+                group.create_task(one.run(), name=f"list {key}")
+            group.create_task(self._sweep_after_lists(), name="sweep")
 
     def _done(self, key: WatchKey, *, went_back: bool) -> None:
         if went_back:

@@ -115,15 +115,9 @@ class Supervisor:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        tasks = [
-            asyncio.create_task(watch.run(), name=f"watch {key}") for key, watch in self._watches.items()
-        ]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for key, watch in self._watches.items():
+                group.create_task(watch.run(), name=f"watch {key}")
 
     def listed(self, key: WatchKey, newest: int) -> None:
         """Take in the highest resourceVersion among the objects of a full list: a watch has to bring it."""

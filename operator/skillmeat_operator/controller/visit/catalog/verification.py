@@ -14,8 +14,9 @@ class Verification:
 
     convergence: Convergence | None = None
     registered: float | None = None
-    """When the location was last posted, or first seen listed without its entity."""
+    """When the location was last posted by this process."""
     leftovers_since: float | None = None
+    """Since when something that is not published any more has been shown."""
     failed: bool = False
     """The portal was away at the last visit."""
     spec_seen: float = 0.0
@@ -24,3 +25,4 @@ class Verification:
     """A dry run is due as soon as something is missing: new spec, request, or the portal was away."""
     diagnosed: LastDiagnosis | None = None
     ghost_repaired: float | None = None
+    """When a listed location without its entity was last put back."""

@@ -29,7 +29,6 @@ from tests.real.harness.views import version
 pytestmark = pytest.mark.usefixtures("operator")
 
 GENERATED = "skillmeat.io/generated-at"
-STALE = "skillmeat.io/template-stale"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,7 +123,7 @@ def test_a_cache_that_was_only_rebuilt_changes_nothing(tenant: Tenant, operator:
     tenant.add_template("t0")
     tenant.apply(tenant.source())
     tenant.wait_ready()
-    eventually(lambda: STALE in annotations(tenant), what="the portal shows whether the template is stale")
+    tenant.wait_stale_known("t0")
     before = tenant.get()["status"], tenant.document(operator.documents_url), tenant.entity("t0")
 
     assert tenant.skillmeat.invalidate(tenant.bundles["t0"]) > 0
@@ -189,14 +188,7 @@ def settle(tenant: Tenant) -> None:
     tenant.apply(tenant.source("driver", backstage={"catalogNamespace": f"{tenant.namespace}-driver"}))
     tenant.wait_ready()
     tenant.wait_ready(name="driver")
-    # How new the bundles are is read after the list, and may come after the first publication.
-    eventually(lambda: STALE in annotations(tenant), what="the portal shows whether the template is stale")
-
-
-def annotations(tenant: Tenant) -> dict[str, str]:
-    """Of the template as the portal shows it."""
-    shown = tenant.entity("t0")
-    return shown["metadata"].get("annotations", {}) if shown is not None else {}
+    tenant.wait_stale_known("t0")
 
 
 def listed(tenant: Tenant) -> list[tuple[str, str]]:

@@ -26,6 +26,8 @@ from tests.real.harness.tenant import Tenant, eventually
 CROWD = 50
 TEMPLATES = 2
 MOST_REQUESTS = 4
+UNHURRIED_PORTAL = 30.0
+"""Seconds within which a portal takes them in before it is refreshed for the last planned time."""
 """To the portal for each CatalogSource: one looks for holders, one registers, views are shared."""
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:skillmeat-operator"
 
@@ -45,7 +47,8 @@ def crowd(
     made = Crowd(Tenant.make(installed, skillmeat, backstage))
     made.tenant.add_templates(TEMPLATES)
     served = len(backstage.requests())
-    print(f"{CROWD} CatalogSources were Ready after {made.add(CROWD):.1f} s")
+    made.ready_after = made.add(CROWD)
+    print(f"{CROWD} CatalogSources were Ready after {made.ready_after:.1f} s")
     made.portal_requests = len(backstage.requests()) - served
     yield made
     made.leave()
@@ -180,7 +183,10 @@ def test_each_shows_its_templates_in_a_catalog_namespace_of_its_own(crowd: Crowd
 
 def test_the_portal_is_asked_little_while_it_takes_them_in(crowd: Crowd) -> None:
     print(f"{crowd.portal_requests / CROWD:.1f} requests to the portal for each CatalogSource")
-    assert 2 * CROWD <= crowd.portal_requests <= MOST_REQUESTS * CROWD
+    # One that takes longer than all planned refreshes is refreshed and looked into again, each CatalogSource for
+    # itself: on a machine that is busy with other things that is no fault of ours.
+    most = MOST_REQUESTS if crowd.ready_after <= UNHURRIED_PORTAL else 2 * MOST_REQUESTS
+    assert 2 * CROWD <= crowd.portal_requests <= most * CROWD
 
 
 def test_no_object_of_ours_moves_in_three_intervals(window: Window) -> None:

@@ -24,6 +24,8 @@ class Crowd:
 
     tenant: Tenant
     names: list[str] = field(default_factory=list)
+    ready_after: float = 0.0
+    """Seconds until all were Ready."""
     portal_requests: int = 0
     """Requests that the portal served until all were Ready."""
 

@@ -201,6 +201,20 @@ class Tenant:
                 f"{kind}/{name} is not Ready={status}/{reason} within {within:g} s: {json.dumps(conditions, indent=1)}"
             ) from None
 
+    def wait_stale_known(self, *names: str) -> None:
+        """Wait until the portal shows whether templates are stale, for ten seconds: that is read after the list, and
+        may come with a second publication.
+        """
+
+        def look() -> bool:
+            shown = [self.entity(name) or {"metadata": {}} for name in names]
+            return all(
+                "skillmeat.io/template-stale" in one["metadata"].get("annotations", {}) for one in shown
+            )
+
+        with suppress(AssertionError):
+            eventually(look, within=10.0)
+
     def entities(self, name: str = "main") -> dict[str, int]:
         """``status.entities``."""
         found: dict[str, int] = self.get(name)["status"].get("entities", {})

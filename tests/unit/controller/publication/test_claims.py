@@ -60,3 +60,13 @@ def test_a_claim_replaces_the_one_before_and_ends() -> None:
     claims.release(holder.uid)
     claims.release(holder.uid)
     assert rivals(claims, asker) == {}
+
+
+def test_what_one_of_two_gives_up_the_other_still_has() -> None:
+    claims, old, older = Claims(), source("old", 2), source("older", 1)
+    for one in (old, older):
+        claims.claim(one.uid, PORTAL, {REF}, source=one)
+    claims.release(older.uid)
+    assert rivals(claims, source("young", 3))[REF].source == "team/old"
+    claims.release(old.uid)
+    assert rivals(claims, source("young", 3)) == {}

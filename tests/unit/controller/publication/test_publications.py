@@ -21,7 +21,8 @@ from skillmeat_operator.adapters.kubernetes.snapshots import (
     StoredParts,
     UnreadableSnapshot,
 )
-from skillmeat_operator.controller.publication.publications import Publications
+from skillmeat_operator.controller.publication import publications as module
+from skillmeat_operator.controller.publication.publications import LARGE_PAYLOAD, Publications
 from skillmeat_operator.controller.publication.published import StoredForm, spec_hash
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.snapshot.codec import Chunk
@@ -360,3 +361,213 @@ def test_the_form_changes_with_whatever_is_stored_and_forgives_tombstones_that_a
     with_tombstone = of(replace(content, records=(*content.records, tombstone)))
     assert with_tombstone.covers(form)
     assert not form.covers(with_tombstone)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_doubt_is_news_once_and_makes_the_next_look_compare(
+    cluster: Cluster, publications: Publications, known: bool
+) -> None:
+    assert not publications.doubt(UID), "memory has nothing"
+    await publish(publications)
+    if not known:
+        cluster.after_head = UnavailableError("timed out")
+        with pytest.raises(UnavailableError):
+            await publish(publications, 4)
+    cluster.passed = 10.0
+    assert publications.doubt(UID) is known
+    assert not publications.doubt(UID), "the next look compares already"
+    cluster.after_head = None
+    cluster.head = None if known else cluster.head
+    cluster.steps.clear()
+    await publications.stored(UID, not_before=0.0)
+    assert cluster.steps[0] == ("list" if known else "load")
+    cluster.passed = 20.0
+    assert publications.doubt(UID)
+
+
+async def test_a_doubt_at_the_moment_of_a_look_is_no_news(
+    cluster: Cluster, publications: Publications
+) -> None:
+    await publish(publications)
+    assert not publications.doubt(UID)
+
+
+async def test_without_a_snapshot_there_is_nothing_to_doubt(
+    cluster: Cluster, publications: Publications
+) -> None:
+    assert await publications.stored(UID, not_before=0.0) is None
+    cluster.passed = 10.0
+    assert not publications.doubt(UID)
+
+
+async def test_where_there_is_none_and_none_comes_it_is_not_read_again(
+    cluster: Cluster, publications: Publications
+) -> None:
+    assert await publications.stored(UID, not_before=0.0) is None
+    cluster.steps.clear()
+    cluster.passed = 60.0
+    assert await publications.stored(UID, not_before=59.0) is None
+    assert cluster.steps == ["list"]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_one_that_cannot_be_read_is_read_again_once_it_changed(
+    cluster: Cluster, publications: Publications, broken: bool
+) -> None:
+    await publish(publications)
+    cluster.broken = True
+    restarted = over(cluster)
+    assert await restarted.stored(UID, not_before=0.0) is None
+    cluster.steps.clear()
+    cluster.passed = 60.0
+    assert await restarted.stored(UID, not_before=59.0) is None
+    assert cluster.steps == ["list"]
+    cluster.broken = broken
+    cluster.version += 1
+    assert cluster.head is not None
+    cluster.head = cluster.head.stored_as(str(cluster.version))
+    cluster.passed = 120.0
+    assert (await restarted.stored(UID, not_before=119.0) is None) is broken
+    assert cluster.steps == ["list", "list", "load"]
+
+
+async def test_one_that_another_writer_stored_meanwhile_is_read(
+    cluster: Cluster, publications: Publications
+) -> None:
+    assert await publications.stored(UID, not_before=0.0) is None
+    other = over(cluster)
+    await publish(other)
+    cluster.passed = 60.0
+    there = await publications.stored(UID, not_before=59.0)
+    assert there is not None
+    assert there.head == cluster.head
+
+
+async def test_one_that_cannot_be_put_back_is_read_before_anything_is_believed(
+    cluster: Cluster, publications: Publications
+) -> None:
+    await publish(publications)
+    cluster.head = None
+    cluster.before_head = UnavailableError("timed out")
+    cluster.passed = 60.0
+    with pytest.raises(UnavailableError):
+        await publications.stored(UID, not_before=59.0)
+    cluster.before_head = None
+    cluster.steps.clear()
+    assert await publications.stored(UID, not_before=0.0) is None
+    assert cluster.steps == ["load"]
+
+
+async def test_what_was_put_back_needs_no_look_until_the_next_one(
+    cluster: Cluster, publications: Publications
+) -> None:
+    await publish(publications)
+    cluster.chunks.clear()
+    cluster.passed = 60.0
+    await publications.stored(UID, not_before=59.0)
+    assert cluster.chunks
+    cluster.steps.clear()
+    await publications.stored(UID, not_before=60.0)
+    assert cluster.steps == []
+
+
+@pytest.mark.parametrize("what", ["chunks", "etag"])
+async def test_a_snapshot_that_is_not_what_its_head_says_is_none(
+    cluster: Cluster, publications: Publications, what: str
+) -> None:
+    await publish(publications)
+    assert cluster.head is not None
+    if what == "etag":
+        cluster.head = replace(cluster.head, document_etag="0" * 64)
+    else:
+        cluster.chunks = {name: replace(one, payload=b"spoilt") for name, one in cluster.chunks.items()}
+    restarted = over(cluster)
+    assert await restarted.stored(UID, not_before=0.0) is None
+    assert restarted.current(UID) is None
+    assert await publish(restarted)
+
+
+async def test_a_head_that_was_never_seen_is_read(cluster: Cluster, publications: Publications) -> None:
+    await publish(publications)
+    restarted = over(cluster)
+    assert cluster.head is not None
+    for _ in range(2):
+        published = await restarted.take_head(UID, cluster.head)
+        assert published is not None
+        assert published.head == cluster.head
+    assert cluster.steps.count("load") == 1
+
+
+async def test_the_head_keeps_the_latest_revisions_newest_first(
+    cluster: Cluster, publications: Publications
+) -> None:
+    revisions = []
+    for count in (1, 2, 2, 3, 4):
+        await publish(publications, count)
+        assert cluster.head is not None
+        revisions.append(cluster.head.revision)
+    assert cluster.head is not None
+    assert cluster.head.revisions == tuple(reversed(revisions[2:]))
+    assert len(set(cluster.head.revisions)) == 3
+
+
+async def test_the_same_bytes_for_another_spec_are_no_news_to_the_portal(
+    cluster: Cluster, publications: Publications
+) -> None:
+    assert await publish(publications)
+    assert not await publish(publications)
+    assert await publish(publications, 4)
+
+
+async def test_what_is_deleted_is_gone_from_memory_too(cluster: Cluster, publications: Publications) -> None:
+    await publish(publications)
+    await publications.delete(UID)
+    assert cluster.head is None
+    assert UID not in publications
+    assert publications.guard(UID) == GuardState()
+    assert await publications.content(UID) is None
+
+
+async def test_the_guards_memory_is_the_stored_one(cluster: Cluster, publications: Publications) -> None:
+    assert publications.guard(UID) == GuardState()
+    plan, content, form = planned()
+    guard = GuardState(id="held", since="2026-03-01T12:00:00Z")
+    await publications.publish(SOURCE, content, form, revision=plan.revision, guard=guard, target=None)
+    assert publications.guard(UID) == guard
+
+
+@pytest.mark.parametrize(("size", "large"), [(LARGE_PAYLOAD - 1, False), (LARGE_PAYLOAD, True)])
+async def test_a_large_snapshot_is_decoded_beside_the_loop(
+    publications: Publications, size: int, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+
+    async def compute(call: Any, *, large: bool) -> Any:
+        found.append(large)
+        return None
+
+    await publish(publications)
+    published = publications.current(UID)
+    assert published is not None
+    sized = replace(published.chunks[0], payload=b"x" * size)
+    monkeypatch.setattr(publications, "current", lambda _: replace(published, chunks=(sized,)))
+    monkeypatch.setattr(module, "compute", compute)
+    await publications.content(UID)
+    assert found == [large]
+    assert LARGE_PAYLOAD == 65536
+
+
+def test_the_form_is_of_every_entity() -> None:
+    plan, content, form = planned()
+    for position, record in enumerate(content.records):
+        changed = list(content.records)
+        changed[position] = replace(record, content_hash="sha256:0")
+        other = StoredForm.of(
+            replace(content, records=tuple(changed)), plan.guard, generation=1, spec=spec_hash(SOURCE.spec)
+        )
+        assert not other.covers(form)
+
+
+def test_a_spec_is_the_same_suspended_or_not() -> None:
+    assert spec_hash(a.source({"suspend": True}).spec) == spec_hash(SOURCE.spec)
+    assert spec_hash(a.source({"interval": "7m"}).spec) != spec_hash(SOURCE.spec)

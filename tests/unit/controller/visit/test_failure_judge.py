@@ -104,6 +104,17 @@ def test_a_clock_that_was_ahead_lengthens_no_grace_over_a_restart() -> None:
     assert life.stalled(MISSING, after=1)
 
 
+def test_after_a_restart_another_reason_begins_anew() -> None:
+    for told, met in (("SecretNotFound", NO_KEY), ("SecretKeyNotFound", MISSING)):
+        life = Life([condition("CatalogReachable", "False", told, seconds=3600)])
+        assert not life.stalled(met)
+
+
+def test_after_a_restart_what_was_found_in_between_begins_anew() -> None:
+    life = Life([condition("CatalogReachable", "True", "SecretNotFound", seconds=3600)])
+    assert not life.stalled(MISSING)
+
+
 def test_after_a_restart_another_spec_begins_anew() -> None:
     life = Life([condition("CatalogReachable", "False", "SecretNotFound", seconds=3600)])
     assert not life.stalled(MISSING, generation=2)
@@ -115,6 +126,49 @@ def test_the_second_refusal_is_final() -> None:
     assert not life.stalled(REFUSED, after=RECHECK - 1)
     assert life.stalled(REFUSED, after=1)
     assert not life.stalled(REFUSED, secrets="another")
+
+
+def test_a_refused_token_is_tried_again_after_its_time_and_another_one_at_once() -> None:
+    life = Life()
+    assert life.judge.second_look(a.UID, Side.CATALOG, "digest") is None
+    life.stalled(REFUSED, after=5)
+    assert life.judge.second_look(a.UID, Side.CATALOG, "digest") == 5 + RECHECK
+    assert life.judge.second_look(a.UID, Side.CATALOG, "another") is None
+    assert life.judge.second_look(a.UID, Side.SOURCE, "digest") is None
+
+
+def test_a_side_that_took_the_token_or_found_its_secret_begins_anew() -> None:
+    life = Life()
+    life.judge.accepted(a.UID, Side.CATALOG)
+    life.judge.found(a.UID, Side.CATALOG)
+    life.stalled(REFUSED)
+    life.judge.accepted(a.UID, Side.CATALOG)
+    assert not life.stalled(REFUSED, after=2 * RECHECK)
+    life.stalled(MISSING)
+    life.judge.found(a.UID, Side.SOURCE)
+    assert life.stalled(MISSING, after=GRACE)
+    life.judge.found(a.UID, Side.CATALOG)
+    assert not life.stalled(MISSING)
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_a_setting_needs_a_person_at_once_and_an_outage_none(kind: FailureKind) -> None:
+    life = Life()
+    raw = a.raw_source()
+    visit = Visit(CatalogSource.from_object(raw), raw, Store(), began=0.0, spec_seen=0.0)
+    failure = Failure(side=Side.SOURCE, kind=kind, reason=Reason.SOURCE_UNREACHABLE, message="m")
+    outcome = life.judge(visit, failure, secrets="", began=0.0)
+    assert outcome.stalled is (kind is FailureKind.CONFIGURATION)
+    assert outcome.failure is failure
+
+
+def test_nothing_is_left_of_what_is_forgotten() -> None:
+    life = Life()
+    life.stalled(MISSING)
+    assert a.UID in life.judge
+    life.judge.forget(a.UID)
+    life.judge.forget(a.UID)
+    assert a.UID not in life.judge
 
 
 @pytest.mark.parametrize(

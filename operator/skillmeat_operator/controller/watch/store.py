@@ -7,7 +7,7 @@ section 3, Gate). Nothing of a namespace is decided before both kinds were liste
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from skillmeat_operator.api.keys import CATALOG_SOURCE, KINDS, TEMPLATE_BUNDLE
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
@@ -88,10 +88,10 @@ class Store:
 
 
 def source_name(bundle: RawObject) -> str | None:
-    """``spec.sourceRef.name`` of a raw TemplateBundle."""
-    spec = bundle.get("spec") or {}
-    reference = spec.get("sourceRef") or {}
-    name = reference.get("name")
+    """``spec.sourceRef.name`` of a raw TemplateBundle; None also where it has another shape."""
+    spec = bundle.get("spec")
+    reference = spec.get("sourceRef") if isinstance(spec, Mapping) else None
+    name = reference.get("name") if isinstance(reference, Mapping) else None
     return name if isinstance(name, str) else None
 
 

@@ -96,3 +96,12 @@ def test_other_peoples_bundles_are_not_looked_at() -> None:
 def test_the_whole_cluster_or_the_named_namespaces_are_watched() -> None:
     assert Store().watches("team")
     assert (Store(["a"]).watches("a"), Store(["a"]).watches("b")) == (True, False)
+
+
+@pytest.mark.parametrize("spec", [None, "text", [], {"sourceRef": "main"}, {"sourceRef": {"name": 1}}, {}])
+def test_a_bundle_of_another_shape_names_no_source_and_stops_nothing(spec: object) -> None:
+    raw = {**a.raw_bundle(), "spec": spec}
+    store = Store()
+    store.bundles.put(raw)
+    assert source_name(raw) is None
+    assert store.bundles_of("team", "main") == []

@@ -134,3 +134,161 @@ async def test_answers_that_nobody_asks_for_are_dropped() -> None:
     assert "b" not in scene.lookups
     await asyncio.sleep(100)
     assert len(asyncio.all_tasks()) == 1
+
+
+@virtual
+async def test_a_question_goes_out_a_moment_after_it_was_asked() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(0.04)
+    assert scene.portal.asked == []
+    await asyncio.sleep(0.02)
+    assert scene.portal.asked == [["template:n/t"]]
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_nothing_is_asked_and_nobody_remembered_where_nothing_is_looked_up() -> None:
+    scene = Scene()
+    assert scene.look("a", []) == {}
+    await asyncio.sleep(1)
+    assert (scene.portal.asked, "a" in scene.lookups) == ([], False)
+
+
+@virtual
+async def test_only_what_is_not_answered_yet_is_looked_up() -> None:
+    scene = Scene()
+    scene.portal.shows = {"template:n/t": "t", "template:n/u": "u"}
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(1)
+    assert scene.look("a", ["template:n/t", "template:n/u"]) is None
+    await asyncio.sleep(1)
+    assert scene.portal.asked == [["template:n/t"], ["template:n/u"]]
+    assert scene.look("a", ["template:n/t", "template:n/u"]) == {"template:n/t": "t", "template:n/u": "u"}
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_an_answer_counts_from_the_moment_at_which_its_look_up_began() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(1)
+    began = 1000.05
+    for not_before, found in ((began, True), (began - 0.01, True), (began + 0.01, False)):
+        answer = scene.lookups.peek(
+            "b", scene.connection, ["template:n/t"], purpose="p", not_before=not_before
+        )
+        assert (answer is not None) is found
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_a_ref_that_is_wanted_later_is_looked_up_again_then() -> None:
+    scene = Scene()
+    for at in (0.0, 10.0):
+        scene.lookups.look(
+            "a", scene.connection, ["template:n/t"], purpose="p", not_before=1000.0 + at if at else 0.0
+        )
+    await asyncio.sleep(1)
+    assert len(scene.portal.asked) == 1
+    scene.lookups.look("a", scene.connection, ["template:n/u"], purpose="q", not_before=0.0)
+    await asyncio.sleep(1)
+    assert scene.portal.asked[1] == ["template:n/t", "template:n/u"], "its answer was too old"
+    await asyncio.sleep(10)
+    scene.lookups.look("a", scene.connection, ["template:n/v"], purpose="q", not_before=0.0)
+    await asyncio.sleep(1)
+    scene.lookups.look("a", scene.connection, ["template:n/w"], purpose="q", not_before=0.0)
+    await asyncio.sleep(1)
+    assert scene.portal.asked[2:] == [["template:n/t", "template:n/v"], ["template:n/w"]]
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_a_failure_from_before_the_question_is_no_answer_to_it() -> None:
+    scene = Scene()
+    scene.portal.fails = failure(side=Side.CATALOG)
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(1)
+    assert scene.look("b", ["template:n/t"]) is None, "it asks for the first time"
+    assert scene.look("a", ["template:n/t", "template:n/u"]) is None, "it asks for more"
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_a_failure_that_is_known_is_told_at_once_where_an_answer_is_too_old() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(1)
+    assert scene.look("a", ["template:n/t"]) == {"template:n/t": None}
+    await asyncio.sleep(100)
+    scene.portal.fails = failure(side=Side.CATALOG)
+    scene.look("b", ["template:n/u"])
+    await asyncio.sleep(1)
+    with pytest.raises(FailedError):
+        scene.look("a", ["template:n/t"])
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_who_asks_for_less_than_before_hears_of_the_failure() -> None:
+    scene = Scene()
+    scene.portal.fails = failure(side=Side.CATALOG)
+    scene.look("a", ["template:n/t", "template:n/u"])
+    await asyncio.sleep(1)
+    with pytest.raises(FailedError):
+        scene.look("a", ["template:n/t"])
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_one_that_leaves_takes_what_it_alone_asked_for_and_leaves_the_others_theirs() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t", "template:n/u"])
+    scene.look("b", ["template:n/u"])
+    await asyncio.sleep(1)
+    scene.lookups.leave("a")
+    scene.lookups.leave("a")
+    assert ("a" in scene.lookups, "b" in scene.lookups) == (False, True)
+    assert scene.look("b", ["template:n/u"]) == {"template:n/u": None}
+    assert scene.look("b", ["template:n/t"]) is None
+    await asyncio.sleep(1)
+    assert scene.portal.asked[1:] == [["template:n/t"]]
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_one_purpose_that_is_over_leaves_the_other_in_place() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"], purpose="conflicts")
+    scene.look("a", ["template:n/u"], purpose="wanted")
+    await asyncio.sleep(1)
+    assert scene.look("a", [], purpose="conflicts") == {}
+    assert scene.look("a", [], purpose="never asked") == {}
+    assert "a" in scene.lookups
+    assert scene.look("a", ["template:n/u"], purpose="wanted") == {"template:n/u": None}
+    assert scene.look("a", [], purpose="wanted") == {}
+    assert "a" not in scene.lookups
+
+
+@virtual
+async def test_a_changed_credential_is_another_portal_whose_answers_are_its_own() -> None:
+    scene = Scene()
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(1)
+    former, scene.connection = (
+        scene.connection,
+        PortalConnection(
+            key=("http://portal", "another"),
+            host=Host("portal", 80),
+            url="http://portal",
+            client=cast(Any, scene.portal),
+            secrets="another",
+        ),
+    )
+    assert scene.look("a", ["template:n/t"]) is None
+    await asyncio.sleep(1)
+    assert scene.look("a", ["template:n/t"]) == {"template:n/t": None}
+    assert len(scene.portal.asked) == 2
+    scene.connection = former
+    assert scene.look("a", ["template:n/t"]) is None, "nobody asked there any more"
+    await scene.lookups.stop()

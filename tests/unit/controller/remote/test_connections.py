@@ -261,9 +261,10 @@ async def test_the_order_of_hosts_in_a_binding_does_not_tell_credentials_apart()
 async def test_what_messages_name_is_part_of_what_is_shared(token_file: TokenFile) -> None:
     world = World(token_file=token_file)
     token_file.hold(b"p0")
+    specs: list[dict[str, Any]] = [{}, {"url": OWN}, AUTH, {"url": OWN, **AUTH}]
     keys = [
         (await world.connections.portal(source(backstage=backstage, uid=str(number)))).key
-        for number, backstage in enumerate(({}, {"url": OWN}, AUTH, {"url": OWN, **AUTH}))
+        for number, backstage in enumerate(specs)
     ]
     assert len(set(keys)) == 4
     named = [key[1].split("/")[2:] for key in keys]

@@ -240,17 +240,21 @@ async def test_who_asks_for_less_than_before_hears_of_the_failure() -> None:
     await scene.lookups.stop()
 
 
+@pytest.mark.parametrize(("leaves", "stays"), [("a", "b"), ("b", "a")])
 @virtual
-async def test_one_that_leaves_takes_what_it_alone_asked_for_and_leaves_the_others_theirs() -> None:
+async def test_one_that_leaves_takes_what_it_alone_asked_for_and_leaves_the_others_theirs(
+    leaves: str, stays: str
+) -> None:
     scene = Scene()
-    scene.look("a", ["template:n/t", "template:n/u"])
-    scene.look("b", ["template:n/u"])
+    scene.look(leaves, ["template:n/t", "template:n/u"])
+    scene.look(stays, ["template:n/u"])
     await asyncio.sleep(1)
-    scene.lookups.leave("a")
-    scene.lookups.leave("a")
-    assert ("a" in scene.lookups, "b" in scene.lookups) == (False, True)
-    assert scene.look("b", ["template:n/u"]) == {"template:n/u": None}
-    assert scene.look("b", ["template:n/t"]) is None
+    scene.lookups.leave(leaves)
+    scene.lookups.leave(leaves)
+    assert (leaves in scene.lookups, stays in scene.lookups) == (False, True)
+    assert scene.lookups.look(stays, scene.connection, [], purpose="another", not_before=0.0) == {}
+    assert scene.look(stays, ["template:n/u"]) == {"template:n/u": None}
+    assert scene.look(stays, ["template:n/t"]) is None
     await asyncio.sleep(1)
     assert scene.portal.asked[1:] == [["template:n/t"]]
     await scene.lookups.stop()
@@ -291,4 +295,18 @@ async def test_a_changed_credential_is_another_portal_whose_answers_are_its_own(
     assert len(scene.portal.asked) == 2
     scene.connection = former
     assert scene.look("a", ["template:n/t"]) is None, "nobody asked there any more"
+    await scene.lookups.stop()
+
+
+@virtual
+async def test_who_asks_again_meanwhile_still_hears_of_the_failure_of_the_first_look_up() -> None:
+    scene = Scene()
+    scene.portal.fails = failure(side=Side.CATALOG)
+    scene.look("a", ["template:n/t"])
+    await asyncio.sleep(0.1)
+    assert scene.look("a", ["template:n/t"]) is None
+    await asyncio.sleep(1)
+    assert len(scene.portal.asked) == 1
+    with pytest.raises(FailedError):
+        scene.look("a", ["template:n/t"])
     await scene.lookups.stop()

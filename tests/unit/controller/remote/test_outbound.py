@@ -130,6 +130,6 @@ async def test_without_allowed_hosts_only_an_operator_of_some_namespaces_calls_w
 
 
 async def test_the_operators_own_portal_is_allowed() -> None:
-    portal = {"allowed_hosts": (), "backstage_url": "http://203.0.113.50:7007"}
+    portal: dict[str, Any] = {"allowed_hosts": (), "backstage_url": "http://203.0.113.50:7007"}
     assert not await refused("http://203.0.113.50:7007", **portal)
     assert await refused("http://203.0.113.51:7007", **portal)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from skillmeat_operator.adapters.http.hosts import Host
+from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.controller.remote.readers import Readers
 from skillmeat_operator.controller.remote.servers import Servers
 from skillmeat_operator.domain.failure import Failure, FailureKind
@@ -288,6 +289,136 @@ async def test_a_defect_of_a_reading_ends_no_reader(caplog: pytest.LogCaptureFix
     await asyncio.sleep(30)
     assert scene.lists.latest("a").value == "well"  # type: ignore[union-attr]
     assert "a reading failed" in caplog.text
+    await scene.lists.stop()
+
+
+@virtual
+async def test_readings_that_succeed_are_counted() -> None:
+    scene, server = Scene(), Server()
+    scene.follow("a", server, interval=10.0)
+    counted = []
+    for answer in (failure(), "well", "well"):
+        await asyncio.sleep(1)
+        counted.append(scene.lists.latest("a").serial)  # type: ignore[union-attr]
+        server.answer = answer
+        await asyncio.sleep(10)
+    counted.append(scene.lists.latest("a").serial)  # type: ignore[union-attr]
+    assert counted == [1, 1, 2, 3]
+    await scene.lists.stop()
+
+
+@virtual
+async def test_what_our_own_limits_held_up_is_tried_again_within_two_seconds() -> None:
+    scene, server = Scene(), Server(answer=replace(failure(), local=True))
+    scene.follow("a", server, interval=100.0)
+    await asyncio.sleep(4)
+    assert scene.times(server) == [0.0, 1.5, 3.0]
+    await scene.lists.stop()
+
+
+@virtual
+async def test_readings_are_moved_by_a_tenth_of_their_interval() -> None:
+    bounds: list[tuple[float, float]] = []
+    scene, server = Scene(), Server()
+
+    def latest(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high
+
+    scene.lists._uniform = latest
+    scene.follow("a", server, interval=100.0)
+    await asyncio.sleep(230)
+    assert scene.times(server) == pytest.approx([0.0, 110.0, 220.0])
+    assert set(bounds) == {(0.9, 1.1)}
+    await scene.lists.stop()
+
+
+@virtual
+async def test_what_a_server_said_when_it_asked_for_time_is_known_while_it_lasts() -> None:
+    asks = failure(retry_after=60.0, whole_server=True)
+    scene, server = Scene(), Server(answer=asks)
+    assert (scene.lists.pause("nobody"), scene.lists.refused("nobody")) == (None, False)
+    scene.follow("a", server, interval=1000.0)
+    scene.follow("b", Server(), key="b", interval=1000.0)
+    await asyncio.sleep(1)
+    server.answer = "well"
+    assert scene.lists.pause("a") == scene.lists.pause("b") == asks
+    await asyncio.sleep(58.9)
+    assert (scene.lists.pause("b"), scene.lists.refused("b")) == (asks, True)
+    await asyncio.sleep(0.1)
+    assert (scene.lists.pause("b"), scene.lists.refused("b")) == (None, False)
+    await asyncio.sleep(100)
+    assert (scene.lists.pause("b"), scene.lists.refused("b")) == (None, False)
+    await scene.lists.stop()
+
+
+@pytest.mark.parametrize(
+    ("met", "tries"),
+    [
+        pytest.param(failure(), [0.0, 13.125], id="what-passes"),
+        pytest.param(failure(retry_after=20.0), [0.0, 30.0], id="a-time-it-asks-for"),
+        pytest.param(REFUSED, [0.0], id="what-needs-a-person"),
+    ],
+)
+@virtual
+async def test_a_call_of_another_kind_that_fails_has_readings_wait_too(
+    met: Failure, tries: list[float]
+) -> None:
+    scene, server = Scene(), Server()
+    scene.lists.failed("nobody", met)
+    scene.follow("a", server, interval=1000.0)
+    await asyncio.sleep(10)
+    scene.lists.failed("a", met)
+    await asyncio.sleep(60)
+    assert scene.times(server) == tries
+    await scene.lists.stop()
+
+
+@virtual
+async def test_nobody_asks_who_follows_nothing() -> None:
+    scene = Scene()
+    with pytest.raises(RuntimeError):
+        scene.lists.ask("nobody", at=clock())
+    assert scene.lists.latest("nobody") is None
+    scene.lists.leave("nobody")
+
+
+@virtual
+async def test_a_reader_that_follows_another_key_leaves_the_former_one() -> None:
+    scene, one, two = Scene(), Server(), Server()
+    scene.follow("a", one, key="one", interval=10.0)
+    scene.follow("b", one, key="one", interval=20.0)
+    await asyncio.sleep(1)
+    scene.follow("a", two, key="two", interval=10.0)
+    await asyncio.sleep(50)
+    assert scene.times(one) == [0.0, 20.0, 40.0]
+    assert len(scene.lists) == 2
+    await scene.lists.stop()
+
+
+@virtual
+async def test_a_failure_that_is_not_the_same_as_before_concerns_all_and_so_does_its_end() -> None:
+    scene, server = Scene(), Server()
+    another = replace(failure(), reason=Reason.ENDPOINT_NOT_FOUND)
+    for uid in ("a", "b"):
+        scene.follow(uid, server, interval=None)
+    concerned = []
+    for answer in (
+        "well",
+        failure(),
+        failure(),
+        another,
+        replace(another, kind=REFUSED.kind),
+        "well",
+        "well",
+    ):
+        server.answer = answer
+        scene.marked.clear()
+        scene.lists.ask("a", at=clock(), urgent=True)
+        await asyncio.sleep(1)
+        assert "a" in [uid for uid, _ in scene.marked], "it asked"
+        concerned.append("b" in [uid for uid, _ in scene.marked])
+    assert concerned == [True, True, False, True, True, True, False]
     await scene.lists.stop()
 
 

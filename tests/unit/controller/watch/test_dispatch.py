@@ -225,6 +225,73 @@ def test_a_forced_deletion_interrupts_once() -> None:
     assert world.interrupted.made == [(a.UID,)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "interrupted"),
+    [
+        pytest.param({"deletionTimestamp": "2026-03-01T12:00:00Z", "force": "true"}, True, id="forced"),
+        pytest.param({"deletionTimestamp": "2026-03-01T12:00:00Z", "force": "yes"}, False, id="not-true"),
+        pytest.param({"deletionTimestamp": "2026-03-01T12:00:00Z"}, False, id="not-forced"),
+        pytest.param({"force": "true"}, False, id="not-deleted"),
+        pytest.param({}, False, id="neither"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_only_a_forced_deletion_interrupts_also_where_it_is_the_first_that_is_seen(
+    changes: dict[str, Any], interrupted: bool, known: bool
+) -> None:
+    world = World()
+    if known:
+        world.source()
+    force = changes.get("force")
+    notes = {} if force is None else {"annotations": {"skillmeat.io/force-delete": force}}
+    world.source(version=2, **{key: one for key, one in changes.items() if key != "force"}, **notes)
+    assert world.interrupted.made == ([(a.UID,)] if interrupted else [])
+
+
+def test_a_status_that_never_had_conditions_is_not_emptied() -> None:
+    world = World()
+    obj = world.source()
+    obj["status"] = {}
+    obj["metadata"]["resourceVersion"] = "2"
+    world.dispatcher.seen(SOURCES, obj)
+    world.again(obj, lambda one: one.update(status={"observedGeneration": 1}))
+    assert world.added.made == []
+
+
+@pytest.mark.parametrize("notes", [None, {}, {"skillmeat.io/reconcile-requested-at": "one"}])
+def test_annotations_may_come_and_go(notes: dict[str, str] | None) -> None:
+    world = World()
+    obj = world.source(annotations={"skillmeat.io/reconcile-requested-at": "one"})
+    world.again(obj, metadata(annotations=notes))
+    assert world.added.made == ([] if notes else [(a.UID, 0.0)])
+
+
+def test_both_annotations_that_ask_for_a_sync_are_dated() -> None:
+    world = World()
+    ours, of_flux = "skillmeat.io/reconcile-requested-at", "reconcile.fluxcd.io/requestedAt"
+    world.source(annotations={ours: "one", of_flux: "two", "someone/else": "three"})
+    dated = [world.changes.asked(a.UID, token) for token in ("one", "two", "three")]
+    assert dated == [100.0, 100.0, None]
+
+
+def test_a_deleted_object_that_is_seen_again_late_is_not_visited() -> None:
+    world = World()
+    obj = world.source()
+    world.dispatcher.gone(SOURCES, a.UID, "9")
+    world.added.clear()
+    world.again(obj, metadata(generation=2))
+    assert (world.added.made, world.changes.spec_seen(a.UID)) == ([], None)
+
+
+def test_objects_of_one_generation_and_another_life_are_another() -> None:
+    world = World()
+    world.bundle()
+    world.added.clear()
+    world.bundle(version=5, uid="anew")
+    assert world.added.made == [("anew", COALESCE)]
+    assert world.forgotten.made == [("uid-tb",)]
+
+
 def test_a_namespace_that_opens_later_is_visited_then_and_alone() -> None:
     world = World(is_open=False)
     world.source()

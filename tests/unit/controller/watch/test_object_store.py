@@ -11,7 +11,7 @@ import pytest
 
 from skillmeat_operator.api.objects import InvalidObject
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
-from skillmeat_operator.controller.watch.object_store import Listing, ObjectStore, RawObject
+from skillmeat_operator.controller.watch.object_store import Listing, ObjectStore, RawObject, version_number
 from tests.conditions import builders as a
 
 Objects = ObjectStore[CatalogSource]
@@ -296,3 +296,94 @@ def test_another_spec_is_read_anew_whatever_the_generation_says(objects: Objects
     assert second is not None
     assert second.spec.interval.total_seconds() == 420
     assert first.spec.interval != second.spec.interval
+
+
+def test_objects_without_a_version_replace_each_other(objects: Objects) -> None:
+    objects.put(source(version=""))
+    objects.put(later := source(version=""))
+    assert objects.get("u") is later
+
+
+def test_what_was_removed_longest_ago_is_forgotten_first(objects: Objects) -> None:
+    for number in range(4097):
+        objects.put(source(f"u{number}", "5", name=f"n{number}"))
+        objects.remove(f"u{number}")
+    back = [f"u{number}" for number in (0, 1, 4096)]
+    for uid in back:
+        objects.put(source(uid, "5", name=uid.replace("u", "n")))
+    assert [objects.get(uid) is not None for uid in back] == [True, False, False]
+
+
+def test_a_list_that_shows_the_name_in_another_life_replaces_the_former_one(objects: Objects) -> None:
+    objects.put(source("former", "5"))
+    listing = objects.begin_list(None)
+    listing.answered("9")
+    assert objects.put_listed(anew := source("anew", "8"), listing) is None
+    assert (objects.find("team", "main"), objects.get("former"), len(objects)) == (anew, None, 1)
+    assert objects.within("team") == [anew]
+
+
+def test_a_list_does_not_bring_back_a_former_life_of_what_was_made_anew_meanwhile(objects: Objects) -> None:
+    listing = objects.begin_list(None)
+    objects.put(anew := source("anew", "12"))
+    listing.answered("9")
+    assert objects.put_listed(source("former", "8"), listing) is None
+    assert objects.end_list(listing) == []
+    assert (objects.find("team", "main"), objects.get("former")) == (anew, None)
+
+
+def test_one_of_a_namespace_that_goes_leaves_the_others_in_it(objects: Objects) -> None:
+    objects.put(source("one", name="one"))
+    objects.put(two := source("two", name="two"))
+    objects.remove("one")
+    assert objects.within("team") == objects.within(None) == [two]
+    objects.remove("two")
+    assert (objects.within("team"), objects.within("nowhere"), len(objects)) == ([], [], 0)
+    assert objects.remove("two") is None
+    assert (objects.get("two"), objects.find("team", "two")) == (None, None)
+
+
+def test_an_index_finds_what_it_files_and_nothing_that_it_does_not() -> None:
+    made: ObjectStore[CatalogSource] = ObjectStore(
+        "catalogsources",
+        parse=CatalogSource.from_object,
+        index=lambda obj: obj["metadata"].get("labels", {}).get("of"),
+    )
+    made.put(source("one", name="one", labels={"of": "x"}))
+    made.put(two := source("two", name="two", labels={"of": "x"}))
+    made.put(source("three", name="three"))
+    assert [len(made.indexed(key)) for key in ("x", "y", None)] == [2, 0, 0]
+    made.put(moved := source("one", "6", name="one", labels={"of": "y"}))
+    assert (made.indexed("x"), made.indexed("y")) == ([two], [moved])
+    made.remove("two")
+    assert made.indexed("x") == []
+
+
+def test_the_same_version_again_is_the_form_that_is_known(objects: Objects) -> None:
+    objects.put(first := source())
+    assert objects.put(source()) is first
+    assert objects.get("u") is first
+
+
+def test_what_was_removed_at_a_version_is_back_with_a_later_one_only(objects: Objects) -> None:
+    objects.put(source(version="5"))
+    objects.remove("u", "9")
+    assert objects.put(source(version="9")) is None
+    assert objects.get("u") is None
+    objects.put(back := source(version="10"))
+    assert objects.get("u") is back
+
+
+@pytest.mark.parametrize(("text", "number"), [("17", 17), ("", 0), ("a1", 0), ("-1", 0), ("1.5", 0)])
+def test_a_version_that_is_no_number_is_0(text: str, number: int) -> None:
+    assert version_number(text) == number
+
+
+def test_the_highest_version_is_that_of_objects_and_lists(objects: Objects) -> None:
+    assert objects.highest == 0
+    objects.put(source(version="7"))
+    assert objects.highest == 7
+    full_list(objects, "9", source(version="7"))
+    assert objects.highest == 9
+    objects.put(source("other", "8", name="other"))
+    assert objects.highest == 9

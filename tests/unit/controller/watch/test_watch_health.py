@@ -89,3 +89,51 @@ def test_many_that_are_away_are_counted() -> None:
     assert "team-4" in said
     assert "team-5" not in said
     assert said.endswith("and 3 more")
+
+
+def test_a_watch_is_away_since_its_cause_is_what_it_is_and_well_since_then() -> None:
+    times = [5.0]
+    health = WatchHealth([SOURCES], clock=lambda: times[-1])
+    broken, busy = absent_by_status(SOURCES, "watch", 500), absent_by_status(SOURCES, "watch", 503)
+    rights = absent_by_status(SOURCES, "list", 403)
+    since = [health.states[SOURCES].since]
+    for absence in (broken, busy, rights, rights, None, None, rights):
+        times.append(times[-1] + 1.0)
+        if absence is None:
+            health.well(SOURCES)
+        else:
+            health.away(SOURCES, absence)
+        since.append(health.states[SOURCES].since)
+    assert since == [5.0, 6.0, 6.0, 8.0, 8.0, 10.0, 10.0, 12.0]
+
+
+@pytest.mark.parametrize("count", [1, 5, 6])
+def test_five_that_are_away_are_named_and_those_that_are_well_are_not(count: int) -> None:
+    keys = [WatchKey(CATALOG_SOURCE, f"team-{number}") for number in range(7)]
+    health = WatchHealth(keys, clock=lambda: 0.0)
+    for key in keys[count:]:
+        health.well(key)
+    said = health.problem() or ""
+    assert said.count("are not watched yet") == min(count, 5)
+    assert ("and 1 more" in said) is (count == 6)
+    assert ("more" in said) is (count == 6)
+
+
+@pytest.mark.parametrize(
+    ("cause", "lasting"),
+    [
+        (Cause.STARTING, False),
+        (Cause.RIGHTS, True),
+        (Cause.KIND, True),
+        (Cause.SERVER, False),
+        (Cause.ENDED, False),
+    ],
+)
+def test_only_what_a_person_mends_lasts(cause: Cause, lasting: bool) -> None:
+    assert cause.lasting is lasting
+
+
+def test_a_look_at_a_server_that_fails_otherwise_is_the_servers_matter() -> None:
+    assert refused(SOURCES, UnavailableError("GET x: HTTP 500", status=500)).cause is Cause.SERVER
+    assert absent_by_status(SOURCES, "list", 405).cause is Cause.SERVER
+    assert "HTTP 405 to list" in absent_by_status(SOURCES, "list", 405).sentence

@@ -349,3 +349,200 @@ def test_nothing_is_lost_and_nothing_comes_early(adds: list[tuple[str, float, fl
         assert visits.most <= workers
 
     scenario()
+
+
+def gaps(visits: Visits) -> list[float]:
+    return [round(later - before, 3) for (_, before), (_, later) in pairwise(visits.began)]
+
+
+@virtual
+async def test_a_failure_of_which_nothing_is_said_is_tried_again_within_a_minute() -> None:
+    visits = Visits(seconds={"a": 0.0}, results=[Result.failure()] * 9)
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(400)
+    assert gaps(visits) == [0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 45.0, 45.0, 45.0]
+
+
+@virtual
+async def test_jitter_takes_away_half_of_a_delay_at_most() -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def noted(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high
+
+    visits = Visits(seconds={"a": 0.0}, results=[Result.failure(first=3.0, longest=10.0)] * 3)
+    queue = WorkQueue(visits.visit, workers=1, share=share, clock=clock, uniform=noted)
+    task = asyncio.create_task(queue.run())
+    queue.add("a")
+    await asyncio.sleep(100)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert bounds == [(1.5, 3.0), (3.0, 6.0), (5.0, 10.0)]
+    assert gaps(visits) == [3.0, 6.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        pytest.param(Result.done(after=5.0), [3.0, 6.0, 5.0, 3.0], id="done"),
+        pytest.param(Result.done(after=5.0, settles=False), [3.0, 6.0, 5.0, 12.0], id="one-that-only-waits"),
+        pytest.param(Result(after=5.0), [3.0, 6.0, 5.0, 3.0], id="a-result-of-which-nothing-else-is-said"),
+    ],
+)
+@virtual
+async def test_a_visit_that_goes_well_ends_a_backoff_unless_it_only_waits(
+    between: Result, expected: list[float]
+) -> None:
+    failed = Result.failure(first=4.0, longest=1000.0)
+    visits = Visits(seconds={"a": 0.0}, results=[failed, failed, between, failed])
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(100)
+    assert gaps(visits) == expected
+
+
+@virtual
+async def test_a_visit_that_only_waits_ends_the_time_for_which_marks_are_put_off() -> None:
+    visits = Visits(
+        seconds={"a": 0.0},
+        results=[Result.failure(first=100.0, longest=100.0), Result.done(settles=False), Result.done()],
+    )
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(80)
+        queue.add("a")
+        await asyncio.sleep(10)
+    assert visits.began == [("a", 0.0), ("a", 75.0), ("a", 80.0)]
+
+
+@virtual
+async def test_a_mark_during_a_visit_that_fails_waits_for_the_backoff_too() -> None:
+    visits = Visits(seconds={"a": 1.0}, results=[Result.failure(first=100.0, longest=100.0)])
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a")
+        await asyncio.sleep(200)
+    assert visits.began == [("a", 0.0), ("a", 76.0)]
+
+
+@virtual
+async def test_an_object_is_known_while_it_waits_is_visited_or_comes_back_and_not_longer() -> None:
+    visits = Visits(results=[Result.failure(first=4.0), Result.done(after=10.0), Result.done()])
+    async with queue_of(visits) as queue:
+        assert "a" not in queue
+        queue.add("a", delay=2.0)
+        states = []
+        # Waits, is visited, backs off, is visited, waits for its next visit, is visited, is done.
+        for until in (1.0, 2.5, 4.0, 6.5, 12.0, 17.5, 19.0):
+            await asyncio.sleep(until - (clock() - 1000.0))
+            states.append(("a" in queue, len(queue)))
+        assert visits.began == [("a", 2.0), ("a", 6.0), ("a", 17.0)]
+        assert states == [(True, 1), (True, 0), (True, 1), (True, 0), (True, 1), (True, 0), (False, 0)]
+
+
+@virtual
+async def test_one_that_is_forgotten_while_it_is_visited_is_known_until_the_visit_has_ended() -> None:
+    visits = Visits(seconds={"a": 100.0})
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(1)
+        queue.forget("a")
+        assert ("a" in queue, len(queue)) == (True, 0)
+        await asyncio.sleep(0.1)
+        assert "a" not in queue
+        queue.forget("a")
+
+
+@virtual
+async def test_a_mark_that_comes_later_than_what_is_planned_changes_nothing() -> None:
+    visits = Visits(seconds={"a": 0.0})
+    async with queue_of(visits) as queue:
+        queue.add("a", delay=10.0)
+        queue.add("a", delay=10.0)
+        queue.add("a", delay=5.0)
+        queue.add("a", delay=7.0, changed=True)
+        await asyncio.sleep(100)
+    assert visits.began == [("a", 5.0)]
+
+
+@virtual
+async def test_visits_of_the_same_moment_come_in_the_order_in_which_they_were_asked_for() -> None:
+    visits = Visits()
+    async with queue_of(visits, workers=1) as queue:
+        for uid in ("c", "a", "b"):
+            queue.add(uid, delay=1.0)
+        await asyncio.sleep(10)
+    assert [uid for uid, _ in visits.began] == ["c", "a", "b"]
+
+
+@virtual
+async def test_with_one_worker_a_namespace_has_it() -> None:
+    visits = Visits()
+    async with queue_of(visits, workers=1) as queue:
+        queue.add("a@one")
+        queue.add("b@one")
+        await asyncio.sleep(10)
+    assert visits.began == [("a@one", 0.0), ("b@one", 1.0)]
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 1), (3, 1), (5, 2), (6, 3), (20, 10)])
+def test_no_namespace_ever_has_more_than_half_of_the_workers(workers: int, most: int) -> None:
+    @virtual
+    async def scenario() -> None:
+        visits = Visits(seconds={f"v{number}@one": 1.0 + number % 7 for number in range(60)})
+        highest = 0
+
+        def during(_: str) -> None:
+            nonlocal highest
+            highest = max(highest, visits.running.total())
+
+        visits.during = during
+        async with queue_of(visits, workers=workers) as queue:
+            for number in range(60):
+                queue.add(f"v{number}@one")
+            await asyncio.sleep(1000)
+        assert len(visits.began) == 60
+        assert highest == most
+
+    scenario()
+
+
+@virtual
+async def test_a_line_that_moves_is_not_stuck_and_one_that_begins_now_waits_since_now() -> None:
+    visits = Visits(seconds={"a": 10.0, "b": 10.0})
+    async with queue_of(visits, workers=1) as queue:
+        await asyncio.sleep(500)
+        queue.add("a")
+        queue.add("b")
+        assert queue.stuck_for() == 0.0
+        await asyncio.sleep(4)
+        assert queue.stuck_for() == 4.0
+        await asyncio.sleep(7)
+        assert queue.stuck_for() == 0.0, "the last one is being visited"
+
+
+@virtual
+async def test_an_interrupted_visit_comes_to_nothing() -> None:
+    visits = Visits(seconds={"a": 100.0}, results=[Result.done(after=1.0)])
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(1)
+        queue.interrupt("a")
+        await asyncio.sleep(100)
+        assert "a" not in queue
+    assert visits.began == [("a", 0.0)]
+
+
+@virtual
+async def test_a_defect_is_tried_again_within_a_quarter_of_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+    def during(_: str) -> None:
+        raise ValueError("a defect")
+
+    visits = Visits(during=during)
+    async with queue_of(visits) as queue:
+        queue.add("a")
+        await asyncio.sleep(4000)
+    assert gaps(visits)[:7] == [22.5, 45.0, 90.0, 180.0, 360.0, 675.0, 675.0]

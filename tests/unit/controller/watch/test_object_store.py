@@ -387,3 +387,16 @@ def test_the_highest_version_is_that_of_objects_and_lists(objects: Objects) -> N
     assert objects.highest == 9
     objects.put(source("other", "8", name="other"))
     assert objects.highest == 9
+
+
+def test_removals_of_a_former_history_are_no_longer_held_against_the_present_one(objects: Objects) -> None:
+    objects.put(source("before", "50", name="before"))
+    objects.put(source("during", "51", name="during"))
+    objects.remove("before")
+    listing = objects.begin_list(None)
+    objects.remove("during")
+    answer(objects, listing, "20")
+    objects.put(back := source("before", "21", name="before"))
+    objects.put(source("during", "21", name="during"))
+    assert objects.get("before") is back
+    assert objects.get("during") is None, "it was removed after the list was asked for"

@@ -470,3 +470,12 @@ async def test_who_stops_waits_a_second_at_most_for_the_end_of_a_run(ends_after:
         asyncio.get_running_loop().call_later(ends_after, run.end)
     await asyncio.gather(task, return_exceptions=True)
     assert clock() - began == pytest.approx(taken)
+
+
+@virtual
+async def test_changes_in_between_put_off_no_look() -> None:
+    async with supervised() as world:
+        await asyncio.sleep(12.5)
+        world.runs[0].changed.set()
+        await asyncio.sleep(0.6)
+        assert seconds(world.looks) == [0.0, 0.0, 15.0]

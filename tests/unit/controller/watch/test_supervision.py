@@ -334,7 +334,7 @@ async def test_before_a_kind_can_be_listed_no_run_is_made() -> None:
 @virtual
 async def test_a_run_that_listed_has_from_then_on_time_to_open() -> None:
     async with supervised(opens=False) as world:
-        await asyncio.sleep(18.0)
+        await asyncio.sleep(18.3)
         world.runs[0].discovered = world.runs[0].listing = clock()
         world.runs[0].changed.set()
         await asyncio.sleep(TIMINGS.watch_open - 1.0)

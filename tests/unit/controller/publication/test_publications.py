@@ -506,6 +506,7 @@ async def test_the_head_keeps_the_latest_revisions_newest_first(
         await publish(publications, count)
         assert cluster.head is not None
         revisions.append(cluster.head.revision)
+        assert len(set(cluster.head.revisions)) == len(cluster.head.revisions)
     assert cluster.head is not None
     assert cluster.head.revisions == tuple(reversed(revisions[2:]))
     assert len(set(cluster.head.revisions)) == 3

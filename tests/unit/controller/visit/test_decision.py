@@ -414,6 +414,26 @@ async def test_what_somebody_else_holds_is_a_conflict_until_it_is_gone(scene: Sc
     assert [record.ref for record in found.plan.published] == [T0, T1, T2]
 
 
+async def test_another_holder_of_the_same_ref_is_named(scene: Scene) -> None:
+    scene.lookups.held[T1] = somebody_elses(T1)
+    await scene.settled()
+    scene.lookups.held[T1] = replace(somebody_elses(T1), origin="url:http://third.example/x.yaml")
+    found = await scene.made()
+    assert found.plan.conflicting[0].holder is not None
+    assert found.plan.conflicting[0].holder.origin == "url:http://third.example/x.yaml"
+
+
+async def test_another_older_source_is_named(scene: Scene) -> None:
+    older(scene, T1)
+    await scene.settled()
+    scene.claims.release("old")
+    third = a.source(name="third", uid="third", creationTimestamp="2020-01-01T00:00:00Z")
+    scene.claims.claim("third", PORTAL, {T1}, source=third)
+    found = await scene.made()
+    assert found.plan.conflicting[0].holder is not None
+    assert found.plan.conflicting[0].holder.source == "team/third"
+
+
 async def test_a_look_up_that_is_on_its_way_leaves_what_was_known(scene: Scene) -> None:
     scene.lookups.held[T1] = somebody_elses(T1)
     await scene.settled()

@@ -11,7 +11,12 @@ from skillmeat_operator.controller.visit.portal_slots import PortalBusyError, Po
 
 def test_a_portal_and_all_portals_have_so_many_places() -> None:
     due: list[str] = []
-    slots = PortalSlots(workers=20, mark_due=lambda uid, after: due.append(uid))
+
+    def mark_due(uid: str, after: float) -> None:
+        assert after == 0.0
+        due.append(uid)
+
+    slots = PortalSlots(workers=20, mark_due=mark_due)
     with ExitStack() as held:
         for number in range(8):
             held.enter_context(slots.held("one", f"a{number}"))

@@ -117,6 +117,7 @@ class Scene:
     kind: str = "source"
     meanwhile: Callable[[dict[str, Any]], None] | None = None
     fails: Exception | None = None
+    tries: int = 1
     writes: int = 0
     seen: list[str] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
@@ -148,8 +149,8 @@ class Scene:
             return current
         self.writes += 1
         stored = copy.deepcopy(dict(current))
-        if self.meanwhile is not None:
-            self.meanwhile(stored)
+        for _ in range(self.tries if self.meanwhile is not None else 0):
+            cast(Any, self.meanwhile)(stored)
             desired = derive(stored)
         stored["metadata"]["resourceVersion"] = str(int(current["metadata"]["resourceVersion"]) + 2)
         stored["status"] = dict(desired)
@@ -236,6 +237,21 @@ async def test_what_somebody_wrote_in_between_is_what_the_status_and_its_event_a
     stored = scene.objects.get(uid)
     assert stored["status"]["conditions"][0]["message"] == "said of somebody"
     assert scene.events == [("Normal", "Succeeded", "said of somebody")]
+
+
+@KINDS_OF
+async def test_of_several_who_wrote_in_between_the_last_counts(kind: str) -> None:
+    found: list[str] = []
+
+    def annotate(obj: dict[str, Any]) -> None:
+        found.append(f"writer {len(found)}")
+        obj["metadata"]["annotations"] = {"seen": found[-1]}
+
+    scene = Scene(kind, meanwhile=annotate, tries=3)
+    await scene.tell(("Ready", "True", "Succeeded"))
+    stored = scene.objects.get(scene.raw["metadata"]["uid"])
+    assert stored["status"]["conditions"][0]["message"] == "said of writer 2"
+    assert scene.events == [("Normal", "Succeeded", "said of writer 2")]
 
 
 @KINDS_OF

@@ -64,10 +64,16 @@ class ApiServer:
         return cls(str(server["server"]), tls=tls, token=user.get("token"))
 
     def request(
-        self, method: str, path: str, body: object | None = None, *, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: object | None = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Answer:
         """One call, whatever is answered; raises ``OSError`` when the server is away."""
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         payload = json.dumps(body).encode() if body is not None else None
@@ -127,6 +133,20 @@ class ApiServer:
         answer = self.request("GET", path_of(kind, None, namespace) + query)
         found: list[Object] = expect(answer, 200, what=f"The list of {kind}").json()["items"]
         return found
+
+    def column(self, kind: str, namespace: str, name: str) -> tuple[str, ...]:
+        """One column of ``kubectl get``: much less work for both sides than the objects are.
+
+        Args:
+            kind: of the objects.
+            namespace: theirs.
+            name: the column's, as the CRD spells it.
+        """
+        table = "application/json;as=Table;g=meta.k8s.io;v=v1"
+        answer = self.request("GET", f"{path_of(kind, None, namespace)}?includeObject=None", accept=table)
+        found = expect(answer, 200, what=f"The table of {kind}").json()
+        place = [one["name"] for one in found["columnDefinitions"]].index(name)
+        return tuple(str(row["cells"][place]) for row in found["rows"] or ())
 
     def apply(self, obj: Mapping[str, Any], *, manager: str = "kubectl") -> Object:
         """Server-side apply, as ``kubectl apply --server-side --force-conflicts``.

@@ -36,6 +36,7 @@ from skillmeat_operator.controller.remote.outbound import outbound_client
 from skillmeat_operator.controller.remote.remotes import Remotes
 from skillmeat_operator.controller.scope import Scopes
 from skillmeat_operator.controller.visit.acting import Acting
+from skillmeat_operator.controller.visit.announcer import Announcer
 from skillmeat_operator.controller.visit.bundles import BundleReconciler
 from skillmeat_operator.controller.visit.catalog.external import ExternalVerifier
 from skillmeat_operator.controller.visit.catalog.keeper import CatalogKeeper
@@ -221,8 +222,9 @@ class Operator:
             timings=timings,
         )
         events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
+        self._announcer = announcer = Announcer(events)
         writer = ObjectWriter(
-            store=store, seen=dispatcher.seen, statuses=StatusWriter(client), events=events, now=now
+            store=store, seen=dispatcher.seen, statuses=StatusWriter(client), announcer=announcer, now=now
         )
         bundles = BundleReconciler(
             store=store, writer=writer, mark_due=self._mark_due, now=now, timings=timings
@@ -332,6 +334,7 @@ class Operator:
         tasks = [
             asyncio.create_task(keep_running("watching", self._watching.run), name="watch"),
             asyncio.create_task(keep_running("work", self._work), name="work"),
+            asyncio.create_task(keep_running("events", self._announcer.run), name="events"),
         ]
         logger.info("started")
         try:

@@ -20,8 +20,9 @@ FIELD_MANAGER: Final = "skillmeat-operator"
 """Name under which the API server notes which fields we wrote."""
 
 _CUSTOM: Final = frozenset(names.plural for names in KINDS)
-_PAGE: Final = 500
-_MAX_PAGES: Final = 400
+_PAGE: Final = 200
+"""Objects of a list read at a time: with managed fields each has up to 24 KiB; decoding holds the loop."""
+_MAX_PAGES: Final = 1_000
 _LIST_TRIES: Final = 3
 
 
@@ -71,6 +72,7 @@ class KubernetesClient:
         *,
         label_selector: str | None = None,
         metadata_only: bool = False,
+        keep: Callable[[Json], Json] = lambda item: item,
         within: float | None = None,
     ) -> ObjectList:
         """All objects of a kind, as they were at one moment.
@@ -80,11 +82,16 @@ class KubernetesClient:
             namespace: None for all namespaces.
             label_selector: as ``kubectl -l`` takes it.
             metadata_only: leave out everything but ``metadata``.
+            keep: what is kept of an item: no more than a page of them is in memory whole.
             within: seconds for each page.
         """
         for _ in range(_LIST_TRIES):
             found = await self._pages(
-                _collection(plural, namespace), label_selector, metadata_only=metadata_only, within=within
+                _collection(plural, namespace),
+                label_selector,
+                metadata_only=metadata_only,
+                keep=keep,
+                within=within,
             )
             if found is not None:
                 return found
@@ -104,7 +111,13 @@ class KubernetesClient:
         return str((found.get("metadata") or {}).get("resourceVersion") or "")
 
     async def _pages(
-        self, path: str, label_selector: str | None, *, metadata_only: bool, within: float | None
+        self,
+        path: str,
+        label_selector: str | None,
+        *,
+        metadata_only: bool,
+        keep: Callable[[Json], Json],
+        within: float | None,
     ) -> ObjectList | None:
         """All pages, or None if the API server forgot the moment of the first one (410) before the last."""
         query = {"limit": str(_PAGE)} | ({"labelSelector": label_selector} if label_selector else {})
@@ -117,7 +130,7 @@ class KubernetesClient:
                 if error.status == 410 and "continue" in query:
                     return None
                 raise
-            items.extend(page.get("items") or ())
+            items.extend(map(keep, page.get("items") or ()))
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return ObjectList(items=tuple(items), resource_version=metadata.get("resourceVersion") or "")

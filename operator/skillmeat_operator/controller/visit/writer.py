@@ -7,12 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from skillmeat_operator.adapters.kubernetes.errors import (
-    KubernetesError,
-    NotFoundError,
-    ObjectSupersededError,
-)
-from skillmeat_operator.adapters.kubernetes.events import EventRecorder, EventType
+from skillmeat_operator.adapters.kubernetes.errors import NotFoundError, ObjectSupersededError
+from skillmeat_operator.adapters.kubernetes.events import EventType
 from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
 from skillmeat_operator.adapters.kubernetes.status import StatusWriter
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
@@ -21,6 +17,7 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSeen, CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.conditions import Condition, ConditionStatus, ConditionType, Reason
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle, TemplateBundleStatus
+from skillmeat_operator.controller.visit.announcer import Announcer
 from skillmeat_operator.controller.visit.visit import SupersededError
 from skillmeat_operator.controller.watch.store import RawObject, Store
 from skillmeat_operator.domain.status.conditions import find
@@ -43,13 +40,13 @@ class ObjectWriter:
         store: Store,
         seen: Callable[[str, RawObject], None],
         statuses: StatusWriter,
-        events: EventRecorder,
+        announcer: Announcer,
         now: Callable[[], Any],
     ) -> None:
         self._store = store
         self._seen = seen
         self._statuses = statuses
-        self._events = events
+        self._announcer = announcer
         self._now = now
 
     async def source(self, raw: RawObject, derive: Callable[[CatalogSource], CatalogSourceStatus]) -> None:
@@ -75,7 +72,7 @@ class ObjectWriter:
 
         stored = await self._write(CATALOG_SOURCE, current, told[0].to_wire(), again)
         if stored is not current:
-            await self._tell(CATALOG_SOURCE, stored, before.status.conditions, told[-1].conditions)
+            self._tell(CATALOG_SOURCE, stored, before.status.conditions, told[-1].conditions)
 
     async def bundle(self, raw: RawObject, derive: Callable[[TemplateBundle], TemplateBundleStatus]) -> None:
         """Write the status of a TemplateBundle; errors as :meth:`source`."""
@@ -91,7 +88,7 @@ class ObjectWriter:
 
         stored = await self._write(TEMPLATE_BUNDLE, current, told[0].to_wire(), again)
         if stored is not current:
-            await self._tell(TEMPLATE_BUNDLE, stored, before.status.conditions, told[-1].conditions)
+            self._tell(TEMPLATE_BUNDLE, stored, before.status.conditions, told[-1].conditions)
 
     async def invalid(self, raw: RawObject, message: str) -> None:
         """Write the status of an object whose spec cannot be read."""
@@ -104,7 +101,7 @@ class ObjectWriter:
     async def event(self, raw: RawObject, event_type: EventType, reason: str, message: str) -> bool:
         """Send an Event about a CatalogSource; False if it was refused."""
         ref = ObjectRef.of(CATALOG_SOURCE, Metadata.from_object(raw))
-        return await self._events.emit(ref, event_type, reason, message)
+        return await self._announcer.send(ref, event_type, reason, message)
 
     async def tell_left_behind(self, source: CatalogSource, raw: RawObject, seen: CatalogSeen | None) -> None:
         """A changed portal URL never deletes at the former portal; an Event says what is left there."""
@@ -144,7 +141,7 @@ class ObjectWriter:
             self._seen(names.plural, stored)
         return stored
 
-    async def _tell(
+    def _tell(
         self,
         names: KindNames,
         stored: RawObject,
@@ -162,7 +159,4 @@ class ObjectWriter:
         ref = ObjectRef.of(names, Metadata.from_object(stored))
         level = logging.INFO if good else logging.WARNING
         logger.log(level, "%s: Ready is %s, %s: %s", ref, new.status, new.reason, new.message)
-        try:
-            await self._events.emit(ref, event_type, new.reason, new.message)
-        except KubernetesError as error:
-            logger.warning("an event was not sent: %s", error)
+        self._announcer.post(ref, event_type, new.reason, new.message)

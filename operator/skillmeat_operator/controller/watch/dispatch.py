@@ -54,10 +54,11 @@ class Dispatcher:
 
     def seen(self, plural: str, obj: RawObject) -> None:
         """Take in an object as a watch, or the answer to a write, shows it."""
-        self._take(plural, obj, None)
+        if not self._store.of(plural).confirm(obj):
+            self._take(plural, needed(obj), None)
 
     def listed(self, plural: str, obj: RawObject, listing: Listing) -> None:
-        """Take in an object as a full list shows it."""
+        """Take in what is needed of an object, as a full list shows it."""
         self._take(plural, obj, listing)
 
     def gone(self, plural: str, uid: str, version: str = "") -> None:
@@ -82,7 +83,6 @@ class Dispatcher:
                 self._visit(obj, 0.0)
 
     def _take(self, plural: str, obj: RawObject, listing: Listing | None) -> None:
-        obj = needed(obj)
         objects, metadata = self._store.of(plural), obj["metadata"]
         former = objects.find(metadata.get("namespace", ""), metadata["name"])
         before = objects.put(obj) if listing is None else objects.put_listed(obj, listing)

@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 import kopf
@@ -24,16 +24,10 @@ from yarl import URL
 
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
 from skillmeat_operator.api.keys import GROUP, VERSION
+from skillmeat_operator.controller.watch.kopf_settings import settings
 from skillmeat_operator.controller.watch.login import Login
 from skillmeat_operator.controller.watch.object_store import RawObject, version_of
 from skillmeat_operator.controller.watch.watch_health import Absence, Cause, WatchKey, absent_by_status, ended
-
-_SERVER_TIMEOUT: Final = 300
-"""Whole seconds, since the API server refuses a fraction: how long one watch request may last."""
-_RETRY: Final = (1.0,)
-"""Delays of kopf's own retries. One, so that a watch on an API server that refuses connections is no busy
-loop; no more, since its supervisor tells better what is the matter and when to try again.
-"""
 
 
 class KopfWatch:
@@ -73,7 +67,7 @@ class KopfWatch:
         self.discovered: float | None = None
         """When kopf was last told which kinds there are (monotonic seconds)."""
         self.listing: float | None = None
-        """When kopf last asked for its list."""
+        """When kopf last asked for its list, or for a further page of it."""
         self.opened: float | None = None
         """When a watch was last opened."""
         self.failing: Absence | None = None
@@ -117,7 +111,7 @@ class KopfWatch:
         try:
             await kopf.operator(
                 registry=self._handlers(flag),
-                settings=_settings(),
+                settings=settings(),
                 clusterwide=self._key.scope is None,
                 namespaces=[self._key.scope] if self._key.scope is not None else [],
                 standalone=True,
@@ -148,7 +142,8 @@ class KopfWatch:
                 self._tell(self._lists)
 
         async def ends(_: Any, __: SimpleNamespace, call: aiohttp.TraceRequestEndParams) -> None:
-            self._tell(self._answered, self._what(call.url), call.response.status)
+            further = "continue" in call.url.query
+            self._tell(self._answered, self._what(call.url), call.response.status, further)
 
         async def breaks(_: Any, __: SimpleNamespace, call: aiohttp.TraceRequestExceptionParams) -> None:
             if not isinstance(call.exception, asyncio.CancelledError):
@@ -185,7 +180,7 @@ class KopfWatch:
         self.listing = self._clock()
         self.changed.set()
 
-    def _answered(self, what: str, status: int) -> None:
+    def _answered(self, what: str, status: int, further: bool) -> None:
         if status >= 400:
             self._fails(absent_by_status(self._key, what, status))
             return
@@ -194,7 +189,7 @@ class KopfWatch:
             self.discovered = self._clock()
         elif what == "watch":
             self.opened = self._clock()
-        elif not self._stopped:
+        elif not further and not self._stopped:
             self._relisted()
         self.changed.set()
 
@@ -218,21 +213,3 @@ class KopfWatch:
         if self.failing is None:
             self.failing = ended(self._key, "it broke off")
         self.changed.set()
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.process.ultimate_exiting_timeout = None
-    settings.posting.enabled = False
-    settings.scanning.disabled = True
-    settings.peering.standalone = True
-    settings.networking.request_timeout = 30.0
-    settings.networking.connect_timeout = 10.0
-    settings.networking.error_backoffs = _RETRY
-    settings.watching.server_timeout = _SERVER_TIMEOUT
-    settings.watching.client_timeout = _SERVER_TIMEOUT + 10
-    # The API server sends a bookmark each minute: a connection that died without a word is noticed by that.
-    settings.watching.inactivity_timeout = 75.0
-    settings.watching.reconnect_backoff = 0.5
-    settings.queueing.exit_timeout = 0.5
-    return settings

@@ -16,7 +16,8 @@ from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
 from skillmeat_operator.adapters.kubernetes.object_ref import ObjectList
 from skillmeat_operator.api.keys import API_VERSION, CATALOG_SOURCE
 from skillmeat_operator.controller.watch.dispatch import Dispatcher
-from skillmeat_operator.controller.watch.object_store import version_of
+from skillmeat_operator.controller.watch.needed import needed
+from skillmeat_operator.controller.watch.object_store import RawObject, version_of
 from skillmeat_operator.controller.watch.store import Store
 from skillmeat_operator.controller.watch.supervision import watch_keys
 from skillmeat_operator.controller.watch.watch_health import WatchKey, refused
@@ -31,8 +32,10 @@ _AT_ONCE = 100
 class Lists(Protocol):
     """Who lists objects."""
 
-    async def list_all(self, plural: str, namespace: str | None = None) -> ObjectList:
-        """All objects of a kind, as they were at one moment."""
+    async def list_all(
+        self, plural: str, namespace: str | None = None, *, keep: Callable[[RawObject], RawObject]
+    ) -> ObjectList:
+        """All objects of a kind, as they were at one moment: what is to be kept of each."""
         ...
 
 
@@ -185,11 +188,14 @@ class _Listing:
         names, scope = self._key.names, self._key.scope
         objects = self._store.of(names.plural)
         listing = objects.begin_list(scope)
-        found = await self._client.list_all(names.plural, scope)
-        listing.answered(found.resource_version)
-        for number, item in enumerate(found.items, start=1):
+
+        def keep(item: RawObject) -> RawObject:
             # The items of a list lack what an object of its own has.
-            obj = {"apiVersion": API_VERSION, "kind": names.kind, **item}
+            return needed({"apiVersion": API_VERSION, "kind": names.kind, **item})
+
+        found = await self._client.list_all(names.plural, scope, keep=keep)
+        listing.answered(found.resource_version)
+        for number, obj in enumerate(found.items, start=1):
             self._dispatcher.listed(names.plural, obj, listing)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)

@@ -135,6 +135,15 @@ class ObjectStore(Generic[Parsed]):
                 raise
         return entry.parsed
 
+    def confirm(self, obj: RawObject) -> bool:
+        """Whether this very form of an object is known: the watch shows again what a write brought."""
+        entry, version = self._entries.get(obj["metadata"]["uid"]), version_of(obj)
+        if entry is None or not version or entry.version != version:
+            return False
+        self._serial += 1
+        entry.taken = self._serial
+        return True
+
     def put(self, obj: RawObject) -> RawObject | None:
         """Take in an object unless a newer form of it is known; returns the form before, or None if it is
         new.

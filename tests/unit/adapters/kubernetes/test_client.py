@@ -25,7 +25,15 @@ async def test_list_reads_all_pages_in_order(client, server, answer):
     assert [item["metadata"]["name"] for item in found.items] == ["a", "b", "c"]
     assert found.resource_version == "7"
     assert [request.query.get("continue") for request in server.requests] == [None, "p2", "p3"]
-    assert {request.query["limit"] for request in server.requests} == {"500"}
+    assert {request.query["limit"] for request in server.requests} == {"200"}
+
+
+async def test_no_more_is_kept_of_an_item_than_is_asked_for(client, server, answer):
+    server.answers = [page(answer, "a", "b", more="p2"), page(answer, "c")]
+
+    found = await client.list_all("catalogsources", keep=lambda item: item["metadata"]["name"].upper())
+
+    assert found.items == ("A", "B", "C")
 
 
 async def test_list_that_expires_half_way_begins_again_and_mixes_nothing(client, server, answer, refusal):

@@ -322,3 +322,25 @@ def test_a_listed_object_that_is_known_is_not_news() -> None:
     listing.answered("9")
     world.dispatcher.listed(SOURCES, copy.deepcopy(obj), listing)
     assert world.added.made == []
+
+
+def test_a_form_that_is_known_is_not_taken_in_again_but_is_newer_than_a_list_asked_for_before() -> None:
+    world = World()
+    obj = world.source(version=5)
+    world.added.clear()
+    kept = world.store.sources.get(a.UID)
+    listing = world.store.sources.begin_list(None)
+    world.dispatcher.seen(SOURCES, {**copy.deepcopy(obj), "spec": {}})
+    assert world.store.sources.get(a.UID) is kept
+    assert world.added.made == []
+    listing.answered("9")
+    world.dispatcher.listed(SOURCES, a.raw_source(resourceVersion="4", generation=9), listing)
+    assert world.store.sources.get(a.UID) is kept
+
+
+def test_an_object_without_a_version_is_taken_in_each_time() -> None:
+    world = World()
+    world.dispatcher.seen(SOURCES, a.raw_source(resourceVersion=""))
+    world.added.clear()
+    world.dispatcher.seen(SOURCES, a.raw_source(resourceVersion="", generation=2))
+    assert world.added.made == [(a.UID, 0.0)]

@@ -169,6 +169,30 @@ async def test_a_silent_connection_is_noticed_and_a_request_lasts_as_long_as_the
         assert settings.queueing.exit_timeout == 0.5
 
 
+async def test_kopf_keeps_little_of_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as world:
+        settings = world.kopf.told["settings"]
+        assert 0 < settings.watching.chunk_size <= 500, "a list comes in pages"
+        assert 0 < settings.queueing.idle_timeout < 1, "a worker holds the last object that it was given"
+        body: Any = kopf.Body({"metadata": {"name": "one"}, "spec": {"a": 1}, "status": {"b": 2}})
+        storage, progress = settings.persistence.diffbase_storage, settings.persistence.progress_storage
+        assert (storage.build(body=body, extra_fields=()), storage.fetch(body=body)) == ({}, None)
+        essence: dict[str, Any] = {}
+        assert progress.clear(essence=essence) is essence
+        assert progress.fetch(key="watch", body=body) is None
+
+
+async def test_a_further_page_is_no_new_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as world:
+        await world.kopf.call(f"{LIST}?limit=200")
+        first = world.watch.listing
+        assert first is not None
+        await world.kopf.call(f"{LIST}?limit=200&continue=abc")
+        assert world.watch.listing is not None
+        assert world.watch.listing > first, "it goes on: it is not taken for one that hangs"
+        assert (world.relisted.made, world.watch.opened) == ([()], None)
+
+
 async def test_kopfs_own_log_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(monkeypatch):
         assert not logging.getLogger("kopf").isEnabledFor(logging.CRITICAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,7 +59,9 @@ class World:
             went_back=self.went_back,
         )
 
-    async def list_all(self, plural: str, namespace: str | None = None) -> ObjectList:
+    async def list_all(
+        self, plural: str, namespace: str | None = None, *, keep: Callable[[Any], Any]
+    ) -> ObjectList:
         self.made[plural].append(round(clock() - 1000.0, 3))
         items = [one for one in self.objects[plural] if namespace in {None, one["metadata"]["namespace"]}]
         version = str(self.version)
@@ -67,7 +69,7 @@ class World:
             await asyncio.sleep(self.seconds)
         if plural in self.error:
             raise self.error[plural]
-        return ObjectList(items=tuple(items), resource_version=version)
+        return ObjectList(items=tuple(map(keep, items)), resource_version=version)
 
     async def sweep(self) -> None:
         self.swept.append(round(clock() - 1000.0, 3))

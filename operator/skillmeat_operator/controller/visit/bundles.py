@@ -215,16 +215,20 @@ class BundleReconciler:
         memo: _Memo,
     ) -> None:
         failed: list[Exception] = []
-        for start in range(0, len(raws), AT_ONCE):
-            results = await asyncio.gather(
-                *(
-                    self._write_one(namespace, raw, context(raw), memo)
-                    for raw in raws[start : start + AT_ONCE]
-                ),
-                return_exceptions=True,
-            )
-            failed += [one for one in results if isinstance(one, Exception)]
-            await asyncio.sleep(0)
+        left = enumerate(raws, start=1)
+
+        async def write() -> None:
+            for number, raw in left:
+                try:
+                    await self._write_one(namespace, raw, context(raw), memo)
+                except Exception as error:  # noqa: BLE001  all are tried, then all that failed are told
+                    failed.append(error)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(POOL, len(raws))):
+                group.create_task(write())
         if failed:
             raise ExceptionGroup("statuses of TemplateBundles were not written", failed)
 

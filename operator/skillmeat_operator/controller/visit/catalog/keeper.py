@@ -125,7 +125,8 @@ class CatalogKeeper:
             await self._refresh(visit, memo, client, entity_ref)
         before_publish = memo.convergence is not None and reading.began < memo.convergence.began
         if state.converged and not republished and not before_publish:
-            memo.convergence = memo.diagnosed = memo.registered = None
+            memo.convergence = memo.registered = None
+            self._diagnostician.nothing_missing(visit.uid)
             await self._sweep(visit, client, state)
             return Verified(
                 state=state,
@@ -149,9 +150,10 @@ class CatalogKeeper:
         if not unread:
             diagnosis = await self._diagnostician.diagnose(
                 visit,
-                memo,
                 plan,
                 state,
+                convergence=convergence,
+                registered=memo.registered,
                 portal=portal,
                 owner=owner,
                 target=registered,
@@ -193,11 +195,11 @@ class CatalogKeeper:
 
     def asked(self, uid: str) -> None:
         """Take in that somebody asked for a sync: what is missing is looked into at once."""
-        self._verifications.setdefault(uid, Verification()).diagnose_now = True
+        self._diagnostician.look_anew(uid)
 
     def failed(self, uid: str) -> None:
-        """Take in that the portal could not be read."""
-        self._verifications.setdefault(uid, Verification()).failed = True
+        """Take in that the portal could not be read: it may be another one when it is back."""
+        self._diagnostician.look_anew(uid)
 
     def keeps_waiting(self, uid: str, asked: float) -> bool:
         """Whether somebody who asked for a sync at a moment has reason to wait for the catalog."""
@@ -215,15 +217,13 @@ class CatalogKeeper:
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._verifications.pop(uid, None)
+        self._diagnostician.forget(uid)
 
     def __contains__(self, uid: object) -> bool:
-        return uid in self._verifications
+        return uid in self._verifications or uid in self._diagnostician
 
     def _memo(self, visit: Visit) -> Verification:
-        memo = self._verifications.setdefault(visit.uid, Verification())
-        if memo.failed or memo.spec_seen != visit.spec_seen:
-            memo.failed, memo.spec_seen, memo.diagnose_now = False, visit.spec_seen, True
-        return memo
+        return self._verifications.setdefault(visit.uid, Verification())
 
     def _compare(self, visit: Visit, plan: Plan, portal: PortalObserved, owner: Owner) -> CatalogState:
         shown = portal.view.get().entities_of(visit.uid, owner.target) if portal.view is not None else {}
@@ -289,7 +289,7 @@ class CatalogKeeper:
         visit.ensure_current()
         location = await client.register(target)
         # A catalog that lost the location was restarted, perhaps with other settings: look at it anew.
-        memo.diagnose_now = True
+        self._diagnostician.look_anew(visit.uid)
         if location is None:
             # The catalog says that it exists and does not list it: the token may not read locations.
             raise FailedError(cannot_read("catalog.location.read"))

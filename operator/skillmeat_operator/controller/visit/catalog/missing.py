@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.api.v1alpha1.conditions import Reason
-from skillmeat_operator.controller.visit.catalog.verification import Verification
 from skillmeat_operator.controller.visit.gather import PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.decide.ownership import Owner, foreign_holders
@@ -23,20 +22,53 @@ from skillmeat_operator.domain.verify.diagnosis import diagnose as domain_diagno
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Looks:
+    """What is remembered of the looks into what one CatalogSource misses; moments are monotonic seconds."""
+
+    due: bool = True
+    """A dry run is due as soon as something is missing: somebody asked, or the portal was away."""
+    spec_seen: float | None = None
+    """When the spec was first seen with which it was last looked into."""
+    last: LastDiagnosis | None = None
+    ghost_repaired: float | None = None
+    """When a listed location without its entity was last put back."""
+
+
 class Diagnostician:
     """Looks into what is missing: few dry runs, since for each the portal reads a whole document."""
 
     def __init__(self, *, clock: Callable[[], float], timings: Timings) -> None:
         self._clock = clock
         self._timings = timings
+        self._looks: dict[str, _Looks] = {}
+
+    def look_anew(self, uid: str) -> None:
+        """What is missing is looked into at once, whatever was found before: somebody asked, or the portal
+        was away and may be another one now.
+        """
+        self._of(uid).due = True
+
+    def nothing_missing(self, uid: str) -> None:
+        """Take in that all is shown: what was found stands for nothing that may be missing later."""
+        if uid in self._looks:
+            self._looks[uid].last = None
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._looks.pop(uid, None)
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._looks
 
     async def diagnose(
         self,
         visit: Visit,
-        memo: Verification,
         plan: Plan,
         state: CatalogState,
         *,
+        convergence: Convergence,
+        registered: float | None,
         portal: PortalObserved,
         owner: Owner,
         target: str,
@@ -47,9 +79,10 @@ class Diagnostician:
 
         Args:
             visit: the visit.
-            memo: what is remembered of the way into the catalog.
             plan: what is served.
             state: what of it is missing.
+            convergence: of the same set.
+            registered: when the location was last posted by this process, in monotonic seconds.
             portal: its last reading, complete, and the connection to it.
             owner: who we are towards the catalog.
             target: URL of the registered location.
@@ -62,8 +95,8 @@ class Diagnostician:
         if portal.connection is None or portal.view is None:
             raise RuntimeError("what is missing is told by what the catalog shows")
         client, view, now = portal.connection.client, portal.view.get().view, self._clock()
-        convergence = memo.convergence or Convergence.start(now)
-        last = memo.diagnosed
+        looks = self._of(visit.uid)
+        last = looks.last
         known = last.still(plan.expected, state.missing) if last is not None else Diagnosis()
         elapsed = now - convergence.began
         stuck = convergence.given_up(now, self._timings)
@@ -79,7 +112,8 @@ class Diagnostician:
         looked_at = stuck | state.refused if state.matching else frozenset(state.missing)
         key = {ref: plan.expected[ref] for ref in looked_at}
         fresh = last is not None and last.looked_at == key and now - last.at < self._timings.diagnose_every
-        if fresh and last is not None and not memo.diagnose_now:
+        due = looks.due or looks.spec_seen != visit.spec_seen
+        if fresh and last is not None and not due:
             return replace(known, document=last.result.document)
         if client.dry_run_waits:
             # A visit does not hold its worker to wait for other visits; it comes back.
@@ -94,35 +128,35 @@ class Diagnostician:
         )
         if result.cannot_read:
             raise FailedError(cannot_read("catalog.entity.read"))
-        memo.diagnose_now = False
+        looks.due, looks.spec_seen = False, visit.spec_seen
         hashes = {ref: plan.expected[ref] for ref in state.missing}
-        memo.diagnosed = LastDiagnosis(looked_at=key, hashes=hashes, at=now, result=result)
+        looks.last = LastDiagnosis(looked_at=key, hashes=hashes, at=now, result=result)
         if dry_run.ok and absent and view.reads_entities:
-            await self._repair_ghost(visit, memo, client, view, target)
+            since = registered if registered is not None else convergence.began
+            if now - since >= self._timings.ghost_after:
+                await self._repair_ghost(visit, looks, client, view, target)
         return result
 
+    def _of(self, uid: str) -> _Looks:
+        return self._looks.setdefault(uid, _Looks())
+
     async def _repair_ghost(
-        self, visit: Visit, memo: Verification, client: BackstageClient, view: PortalView, target: str
+        self, visit: Visit, looks: _Looks, client: BackstageClient, view: PortalView, target: str
     ) -> None:
         """A location that is listed and whose entity is gone for good is read again only after it is put
         back.
         """
         now = self._clock()
         listed = view.locations.get(target)
-        since = (
-            memo.registered
-            if memo.registered is not None
-            else (memo.convergence or Convergence.start(now)).began
-        )
-        if listed is None or now - since < self._timings.ghost_after:
+        if listed is None:
             return
-        if memo.ghost_repaired is not None and now - memo.ghost_repaired < self._timings.diagnose_every:
+        if looks.ghost_repaired is not None and now - looks.ghost_repaired < self._timings.diagnose_every:
             return
         visit.ensure_current()
         if not await client.onconflict_refresh(target):
             await client.unregister(listed.id)
             await client.register(target)
-        memo.ghost_repaired = now
+        looks.ghost_repaired = now
         logger.warning("put back the location of %s/%s", visit.source.namespace, visit.source.name)
 
 

@@ -11,7 +11,6 @@ import pytest
 from skillmeat_operator.adapters.backstage.entities import location_ref
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.controller.visit.catalog.missing import Diagnostician
-from skillmeat_operator.controller.visit.catalog.verification import Verification
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import CatalogEntity, DryRun
@@ -35,7 +34,8 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.portal = Portal(clock=self.clock, listed={TARGET: "loc"})
-        self.memo = Verification(convergence=Convergence.start(self.clock()))
+        self.convergence = Convergence.start(self.clock())
+        self.registered: float | None = None
         self.diagnostician = Diagnostician(clock=self.clock, timings=TIMINGS)
 
     def show(self, *refs: str, failing: bool = False, **changes: Any) -> None:
@@ -50,13 +50,13 @@ class Scene:
         if at is not None:
             self.clock.now = 1000.0 + at
         state = a.state(PLAN, self.portal.shown.values())
-        if self.memo.convergence is not None:
-            self.memo.convergence.note(PLAN.expected, state.missing, self.clock())
+        self.convergence.note(PLAN.expected, state.missing, self.clock())
         return await self.diagnostician.diagnose(
             of or visit(),
-            self.memo,
             PLAN,
             state,
+            convergence=self.convergence,
+            registered=self.registered,
             portal=self.portal.observed(),
             owner=a.OWNER,
             target=TARGET,
@@ -80,9 +80,10 @@ async def test_what_is_missing_is_told_by_what_the_catalog_shows(scene: Scene, w
     with pytest.raises(RuntimeError):
         await scene.diagnostician.diagnose(
             visit(),
-            scene.memo,
             PLAN,
             a.state(PLAN, []),
+            convergence=scene.convergence,
+            registered=None,
             portal=portal,
             owner=a.OWNER,
             target=TARGET,
@@ -167,7 +168,7 @@ async def test_who_asks_has_it_looked_into_anew_once(scene: Scene) -> None:
     scene.portal.location_read = False
     scene.portal.answer = KIND
     await scene.diagnose(at=20)
-    scene.memo.diagnose_now = True
+    scene.diagnostician.look_anew(a.UID)
     await scene.diagnose(at=30)
     await scene.diagnose(at=40)
     assert scene.dry_runs == 2
@@ -188,20 +189,40 @@ async def test_something_else_that_is_missing_is_looked_into_at_once(scene: Scen
 async def test_what_is_on_its_way_is_no_reason_to_look_again_where_something_is_shown(scene: Scene) -> None:
     scene.show(T0)
     scene.show(T1, failing=True, content_hash="older")
-    await scene.diagnose(at=20)
+    scene.portal.answer = DryRun(ok=False, refused_refs=frozenset({T2}))
+    first = await scene.diagnose(at=20)
+    second = await scene.diagnose(at=30)
+    assert set(first.entities) == set(second.entities) == {T1, T2}, "what was found of all of them holds"
     scene.show(T2)
-    await scene.diagnose(at=30)
+    await scene.diagnose(at=40)
     assert scene.dry_runs == 1
-    assert scene.memo.diagnosed is not None
-    assert set(scene.memo.diagnosed.looked_at) == {T1}
-    assert set(scene.memo.diagnosed.hashes) == {T1, T2}
 
 
 async def test_while_nothing_is_shown_all_of_it_is_what_was_looked_into(scene: Scene) -> None:
     scene.portal.location_read = False
+    await scene.diagnose(at=0)
     await scene.diagnose(at=20)
-    assert scene.memo.diagnosed is not None
-    assert set(scene.memo.diagnosed.looked_at) == {T0, T1, T2}
+    await scene.diagnose(at=TIMINGS.progress_deadline)
+    assert scene.dry_runs == 1, "that their deadline has passed makes no other set of them"
+
+
+async def test_what_was_found_stands_for_nothing_once_all_was_shown(scene: Scene) -> None:
+    scene.portal.location_read = False
+    scene.portal.answer = KIND
+    await scene.diagnose(at=20)
+    scene.diagnostician.nothing_missing(a.UID)
+    scene.convergence.published(PLAN.expected, 1025.0)
+    assert (await scene.diagnose(at=26)).document is None
+
+
+async def test_nothing_is_remembered_of_who_is_gone(scene: Scene) -> None:
+    scene.diagnostician.nothing_missing(a.UID)
+    assert a.UID not in scene.diagnostician
+    scene.diagnostician.look_anew(a.UID)
+    assert a.UID in scene.diagnostician
+    scene.diagnostician.forget(a.UID)
+    scene.diagnostician.forget(a.UID)
+    assert a.UID not in scene.diagnostician
 
 
 async def test_early_on_what_was_found_of_the_whole_document_holds_while_nothing_is_shown(
@@ -210,8 +231,7 @@ async def test_early_on_what_was_found_of_the_whole_document_holds_while_nothing
     scene.portal.location_read = False
     scene.portal.answer = KIND
     found = await scene.diagnose(at=20)
-    assert scene.memo.convergence is not None
-    scene.memo.convergence.published(PLAN.expected, 1025.0)
+    scene.convergence.published(PLAN.expected, 1025.0)
     early = await scene.diagnose(at=26)
     assert early.document == found.document
     assert early.document is not None
@@ -227,7 +247,7 @@ async def test_a_visit_waits_for_no_dry_run_of_another(scene: Scene, same: bool)
     if not same:
         scene.show(T0, failing=True, content_hash="older")
         scene.show(T1)
-    scene.memo.diagnose_now = True
+    scene.diagnostician.look_anew(a.UID)
     scene.portal.dry_run_waits = True
     held = await scene.diagnose(at=40)
     assert scene.dry_runs == 1
@@ -263,7 +283,6 @@ async def test_a_token_that_reads_nothing_is_told_and_tried_again(scene: Scene) 
         assert caught.value.failure.reason == Reason.TOKEN_CANNOT_READ
         assert "catalog.entity.read" in caught.value.failure.message
     assert scene.dry_runs == 2
-    assert scene.memo.diagnosed is None
 
 
 def repairs(scene: Scene) -> list[str]:
@@ -284,7 +303,7 @@ async def test_a_location_whose_entity_stays_away_is_put_back(
     scene: Scene, at: float, registered: float | None, repaired: bool
 ) -> None:
     scene.portal.location_read = False
-    scene.memo.registered = None if registered is None else 1000.0 + registered
+    scene.registered = None if registered is None else 1000.0 + registered
     await scene.diagnose(at=at)
     assert repairs(scene) == (["onconflict_refresh"] if repaired else [])
 
@@ -305,7 +324,7 @@ async def test_it_is_put_back_once_in_a_while_only(scene: Scene) -> None:
     moments = (first, first + 1, first + TIMINGS.diagnose_every - 1, first + TIMINGS.diagnose_every)
     count = []
     for at in moments:
-        scene.memo.diagnose_now = True
+        scene.diagnostician.look_anew(a.UID)
         await scene.diagnose(at=at)
         count.append(len(repairs(scene)))
     assert count == [1, 1, 1, 2]
@@ -333,10 +352,3 @@ async def test_a_location_that_was_read_is_no_ghost_whatever_is_missing(scene: S
     await scene.diagnose(at=TIMINGS.ghost_after + TIMINGS.progress_deadline)
     assert scene.dry_runs == 1
     assert repairs(scene) == []
-
-
-async def test_without_a_memory_of_the_publication_it_begins_now(scene: Scene) -> None:
-    scene.memo.convergence = None
-    scene.portal.location_read = False
-    await scene.diagnose(at=5000)
-    assert scene.portal.calls == []

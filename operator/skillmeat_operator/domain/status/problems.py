@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED, Problem
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.api.v1alpha1.policies import Severity
@@ -25,34 +28,53 @@ def explanation(outcome: Outcome, ref: str) -> Finding | None:
     return finding if finding is not None and finding.reason is not Reason.NOT_YET_PROCESSED else None
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One problem. There may be as many as there are templates, and status shows a few of them."""
+
+    ref: str | None
+    bundle_id: str | None
+    reason: Reason
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+def troubles(plan: Plan, outcome: Outcome) -> Iterator[Trouble]:
+    """All problems, whatever their kind: what status lists and what Ready counts are both of these."""
+    yield from (_invalid(refusal) for refusal in plan.invalid)
+    yield from (_conflict(refusal) for refusal in plan.conflicting)
+    yield from (
+        _ambiguous(one, plan) for one in plan.prepared.declarations.all if one.match is Match.AMBIGUOUS
+    )
+    yield from (_unreadable(one) for one in outcome.unreadable)
+    if outcome.staleness_failure is not None:
+        yield _pages(outcome.staleness_failure)
+    yield from _missing(plan, outcome)
+
+
 def problems_of(plan: Plan, outcome: Outcome) -> tuple[Problem, ...]:
     """At most 20 problems, errors first, then by ref; the counts beside them are complete."""
-    problems = [_invalid(refusal) for refusal in plan.invalid]
-    problems += [_conflict(refusal) for refusal in plan.conflicting]
-    problems += [_ambiguous(one, plan) for one in ambiguous(plan)]
-    problems += [_unreadable(one) for one in outcome.unreadable]
-    if outcome.staleness_failure is not None:
-        problems.append(_pages(outcome.staleness_failure))
-    if outcome.state is not None:
-        bundle_ids = {record.ref: record.bundle_id for record in plan.published}
-        reasons = missing_with_reason(outcome)
-        for ref in outcome.missing:
-            finding = reasons.get(ref) or Finding(
-                Reason.NOT_YET_PROCESSED,
-                "published, but the portal does not show it yet; "
-                "if it stays so, see the log of the portal's catalog",
-            )
-            problems.append(_problem(ref, bundle_ids.get(ref), finding.reason, finding.message))
     ordered = sorted(
-        problems,
-        key=lambda one: (one.severity is not Severity.ERROR, one.entity_ref or "", one.bundle_id or ""),
+        troubles(plan, outcome),
+        key=lambda one: (one.severity is not Severity.ERROR, one.ref or "", one.bundle_id or ""),
     )
-    return tuple(ordered[:MAX_LISTED])
+    return tuple(
+        Problem(
+            entity_ref=one.ref,
+            bundle_id=one.bundle_id,
+            severity=one.severity,
+            reason=one.reason,
+            message=one.message[:1024],
+        )
+        for one in ordered[:MAX_LISTED]
+    )
 
 
-def ambiguous(plan: Plan) -> tuple[Declaration, ...]:
-    """TemplateBundles whose name means several bundles: what they govern is frozen."""
-    return tuple(one for one in plan.prepared.declarations.all if one.match is Match.AMBIGUOUS)
+def errors(plan: Plan, outcome: Outcome) -> int:
+    """How many problems of the gravest kind there are: a template is not in the catalog, or not as it is in
+    the source. A warning leaves Ready as it is.
+    """
+    return sum(one.severity is Severity.ERROR for one in troubles(plan, outcome))
 
 
 def refusal_message(refusal: Refusal) -> str:
@@ -78,22 +100,23 @@ def refusal_message(refusal: Refusal) -> str:
     return f"{first}{extra}{kept}"
 
 
-def _invalid(refusal: Refusal) -> Problem:
+def _invalid(refusal: Refusal) -> Trouble:
     candidate = refusal.candidate
-    return _problem(
+    return _trouble(
         refusal.twin or candidate.ref, candidate.bundle_id, Reason.ENTITY_INVALID, refusal_message(refusal)
     )
 
 
-def _conflict(refusal: Refusal) -> Problem:
-    return _problem(
+def _conflict(refusal: Refusal) -> Trouble:
+    return _trouble(
         refusal.candidate.ref, refusal.candidate.bundle_id, Reason.CONFLICT, refusal_message(refusal)
     )
 
 
-def _ambiguous(declaration: Declaration, plan: Plan) -> Problem:
+def _ambiguous(declaration: Declaration, plan: Plan) -> Trouble:
+    """A TemplateBundle whose name means several bundles: what they are to be is not decided."""
     record = plan.by_key.get(declaration.key) if declaration.key is not None else None
-    return _problem(
+    return _trouble(
         record.ref if record is not None else None,
         record.bundle_id if record is not None else None,
         Reason.AMBIGUOUS_BUNDLE,
@@ -102,8 +125,8 @@ def _ambiguous(declaration: Declaration, plan: Plan) -> Problem:
     )
 
 
-def _unreadable(bundle: UnreadableBundle) -> Problem:
-    return _problem(
+def _unreadable(bundle: UnreadableBundle) -> Trouble:
+    return _trouble(
         None,
         None,
         Reason.INVALID_SPEC,
@@ -112,19 +135,33 @@ def _unreadable(bundle: UnreadableBundle) -> Problem:
     )
 
 
-def _pages(failure: Failure) -> Problem:
+def _pages(failure: Failure) -> Trouble:
+    """A warning: what is published stays right without these pages."""
     said = (
         "status and age of the bundles cannot be told, and new ones that a filter asks it of wait: "
         f"{failure.message}"
     )
-    return Problem(severity=Severity.WARNING, reason=failure.reason, message=said[:1024])
+    return Trouble(None, None, failure.reason, said, severity=Severity.WARNING)
 
 
-def _problem(ref: str | None, bundle_id: str | None, reason: Reason, message: str) -> Problem:
-    return Problem(
-        entity_ref=printable(ref) if ref is not None else None,
+def _missing(plan: Plan, outcome: Outcome) -> Iterator[Trouble]:
+    """What has passed its deadline and is not shown as published."""
+    if not outcome.missing:
+        return
+    bundle_ids = {record.ref: record.bundle_id for record in plan.published}
+    unexplained = Finding(
+        Reason.NOT_YET_PROCESSED,
+        "published, but the portal does not show it yet; if it stays so, see the log of the portal's catalog",
+    )
+    for ref in outcome.missing:
+        finding = explanation(outcome, ref) or unexplained
+        yield _trouble(ref, bundle_ids.get(ref), finding.reason, finding.message)
+
+
+def _trouble(ref: str | None, bundle_id: str | None, reason: Reason, message: str) -> Trouble:
+    return Trouble(
+        ref=printable(ref) if ref is not None else None,
         bundle_id=printable(bundle_id) if bundle_id is not None else None,
-        severity=Severity.ERROR,
         reason=reason,
-        message=message[:1024],
+        message=message,
     )

@@ -17,7 +17,7 @@ from skillmeat_operator.domain.failure import Failure, FailureKind
 from skillmeat_operator.domain.status.ages import age
 from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, ready_for
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
-from skillmeat_operator.domain.status.problems import ambiguous, explanation, missing_with_reason
+from skillmeat_operator.domain.status.problems import errors, explanation, missing_with_reason
 from skillmeat_operator.domain.status.source_facts import answered, counted, removal_shown, servers_seen
 from skillmeat_operator.domain.status.spec_version import SpecVersion
 
@@ -177,7 +177,7 @@ def _converge(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: C
 def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """What is missing now is missing for a reason."""
     conditions.at_rest()
-    if _troubled(outcome, plan):
+    if errors(plan, outcome):
         _with_problems(conditions, outcome, plan)
     elif outcome.moved is not None:
         message = f"{_published(plan)}; {outcome.moved.message}"
@@ -193,14 +193,8 @@ def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
 
 
 def _with_problems(conditions: ConditionSet, outcome: Outcome, plan: Plan) -> None:
-    message = f"{_published(plan)}; {_troubled(outcome, plan)} with problems, see status.problems"
+    message = f"{_published(plan)}; {errors(plan, outcome)} with problems, see status.problems"
     conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED_WITH_PROBLEMS, message)
-
-
-def _troubled(outcome: Outcome, plan: Plan) -> int:
-    """How many problems of the gravest kind there are."""
-    frozen = len(ambiguous(plan)) + len(outcome.unreadable)
-    return len(plan.invalid) + len(plan.conflicting) + len(outcome.missing) + frozen
 
 
 def _nothing_published(plan: Plan) -> str:

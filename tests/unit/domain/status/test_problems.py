@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED
 from skillmeat_operator.api.v1alpha1.conditions import Reason
+from skillmeat_operator.api.v1alpha1.policies import Severity
 from skillmeat_operator.domain.decide.candidates import Candidate, Fate
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.decide.placement import Refusal
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.rules.entity_rules import Violation
 from skillmeat_operator.domain.snapshot.model import SourceFacts
+from skillmeat_operator.domain.status import problems
 from skillmeat_operator.domain.status.outcome import Outcome, UnreadableBundle
 from skillmeat_operator.domain.status.problems import (
+    Trouble,
+    errors,
     explanation,
     missing_with_reason,
     problems_of,
     refusal_message,
 )
+from skillmeat_operator.domain.status.source import summarise
+from skillmeat_operator.domain.status.spec_version import SpecVersion
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, Finding
 from tests.conditions import builders as a
+from tests.conditions.outcomes import PLANS, UNREADABLE, failure, well
 
 FINDING = Finding(Reason.SCHEMA_REFUSED, "correct it")
 UNPROCESSED = Finding(Reason.NOT_YET_PROCESSED, "wait")
@@ -141,3 +150,58 @@ def test_what_is_on_its_way_is_no_problem_yet() -> None:
     assert told(plan, replace(outcome, converging=frozenset({a.ref("t0")}))) == [
         (a.ref("t1"), "NotYetProcessed")
     ]
+
+
+def ready(outcome: Outcome) -> tuple[str, str, list[str]]:
+    """Reason and message of Ready, and the severities of what is listed, after a visit."""
+    source = a.source()
+    status = summarise(source, outcome, carried_out=SpecVersion.of(source), now=a.NOW)
+    told = next(one for one in status.conditions if one.type == "Ready")
+    return told.reason, told.message, [one.severity for one in status.problems]
+
+
+@pytest.mark.parametrize(
+    ("severity", "reason", "words"),
+    [
+        (Severity.ERROR, "SucceededWithProblems", "2 with problems"),
+        (Severity.WARNING, "Succeeded", "3 templates published and verified"),
+    ],
+)
+def test_a_new_kind_of_problem_is_counted_by_its_severity_as_soon_as_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch, severity: Severity, reason: str, words: str
+) -> None:
+    def more(*given: Any) -> Iterator[Trouble]:
+        for ref in (a.ref("t0"), a.ref("t1")):
+            yield Trouble(ref, None, Reason.INVALID_SPEC, "of a new kind", severity=severity)
+
+    monkeypatch.setattr(problems, "troubles", more)
+    said, message, listed = ready(well())
+    assert (said, listed) == (reason, [severity] * 2)
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("outcome", "count"),
+    [
+        pytest.param(well("one invalid"), 1, id="invalid"),
+        pytest.param(well("conflict"), 1, id="conflicting"),
+        pytest.param(well("ambiguous"), 1, id="ambiguous"),
+        pytest.param(well(unreadable=UNREADABLE), 1, id="unreadable"),
+        pytest.param(well("not a template", unreadable=UNREADABLE), 4, id="several"),
+        pytest.param(well(staleness_failure=failure()), 0, id="no-staleness-pages-is-a-warning"),
+        pytest.param(
+            well(
+                state=a.state(PLANS["three"], []),
+                diagnosis=Diagnosis(entities={a.ref(f"t{number}"): FINDING for number in range(3)}),
+            ),
+            3,
+            id="missing",
+        ),
+    ],
+)
+def test_each_kind_that_is_listed_as_an_error_counts(outcome: Outcome, count: int) -> None:
+    assert outcome.plan is not None
+    reason, message, listed = ready(outcome)
+    assert listed.count(Severity.ERROR) == errors(outcome.plan, outcome) == count
+    assert reason == ("SucceededWithProblems" if count else "Succeeded")
+    assert not count or f"; {count} with problems" in message

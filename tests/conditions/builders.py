@@ -15,11 +15,12 @@ from skillmeat_operator.api.keys import (
 )
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundle
+from skillmeat_operator.domain.decide.bindings import bindings, records_by_key, source_names
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
 from skillmeat_operator.domain.decide.ownership import Holder, Owner
-from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
+from skillmeat_operator.domain.decide.plan import Known, Plan, decide
 from skillmeat_operator.domain.observation import CatalogEntity, StalenessReading
 from skillmeat_operator.domain.snapshot.model import GuardState, Record
 from skillmeat_operator.domain.template.entity import annotation

@@ -25,7 +25,7 @@ class StoredForm:
         """The form of a content, decided with the spec of this generation and digest."""
         digest = hashlib.sha256()
         for record in content.records:
-            if record.entity is not None:
+            if record.is_published:
                 digest.update(canonical_json(_fields(record)) + b"\n")
         for element in content.observed or ():
             digest.update(canonical_json(element) + b"\n")
@@ -36,7 +36,7 @@ class StoredForm:
             tombstones=frozenset(
                 f"{record.ref} {record.declared_by or ''}"
                 for record in content.records
-                if record.entity is None
+                if not record.is_published
             ),
         )
 

@@ -25,12 +25,13 @@ from skillmeat_operator.controller.remote.lookups import Found, RefLookups
 from skillmeat_operator.controller.remote.reading import Reading
 from skillmeat_operator.controller.visit.gather import Observation, PortalObserved
 from skillmeat_operator.controller.visit.visit import Visit
+from skillmeat_operator.domain.decide.bindings import bindings, records_by_key, source_names
 from skillmeat_operator.domain.decide.candidates import Prepared, prepare
 from skillmeat_operator.domain.decide.declarations import UnreadableDeclaration
 from skillmeat_operator.domain.decide.lean_plan import without_entities
 from skillmeat_operator.domain.decide.normalised import KEPT, NormalisedTemplates
 from skillmeat_operator.domain.decide.ownership import Holder, Owner, foreign_holders
-from skillmeat_operator.domain.decide.plan import Known, Plan, bindings, decide, records_by_key, source_names
+from skillmeat_operator.domain.decide.plan import Known, Plan, decide
 from skillmeat_operator.domain.decide.reading import settle
 from skillmeat_operator.domain.observation import CatalogEntity, Json, StalenessReading, TemplateList
 from skillmeat_operator.domain.snapshot.model import Content
@@ -186,7 +187,7 @@ class Decider:
         prepared = await compute(preparing, large=len(observed) >= LARGE)
         if ours is not None and owner.target is not None:
             holders = self._holders(given, prepared, ours)
-        kept = frozenset(record.ref for record in records or () if record.entity is not None)
+        kept = frozenset(record.ref for record in records or () if record.is_published)
         rivals = self._rivals(given, prepared.wanted_refs, holders, kept)
         known = Known(
             records=records,

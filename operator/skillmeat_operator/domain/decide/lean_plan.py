@@ -17,8 +17,8 @@ PUBLISHED: Final[Mapping[str, Json]] = MappingProxyType({})
 
 def without_entities(plan: Plan) -> Plan:
     """The plan without what is published; that something is stays told by an empty entity."""
-    records = tuple(replace(one, entity=PUBLISHED) if one.entity is not None else one for one in plan.records)
-    by_ref = {record.ref: record for record in records if record.entity is not None}
+    records = tuple(replace(one, entity=PUBLISHED) if one.is_published else one for one in plan.records)
+    by_ref = {record.ref: record for record in records if record.is_published}
     candidates = tuple(
         replace(one, entity=PUBLISHED) if one.entity is not None else one for one in plan.prepared.candidates
     )

@@ -11,13 +11,13 @@ from functools import partial
 from skillmeat_operator.api.keys import GENERATED_AT
 from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
+from skillmeat_operator.domain.decide.bindings import binding_records, record_key, records_by_key
 from skillmeat_operator.domain.decide.candidates import Fate, Prepared, is_frozen, source_facts, takes_out
-from skillmeat_operator.domain.decide.declarations import binding_of
-from skillmeat_operator.domain.decide.guard import GuardVerdict, Held, Losses, judge
+from skillmeat_operator.domain.decide.guard import Held, Losses, judge
 from skillmeat_operator.domain.decide.ownership import Holder
 from skillmeat_operator.domain.decide.placement import Placement, Refusal
 from skillmeat_operator.domain.observation import CatalogEntity, Json
-from skillmeat_operator.domain.snapshot.model import GuardState, HeldReason, Record, SourceFacts
+from skillmeat_operator.domain.snapshot.model import GuardState, HeldReason, Record
 from skillmeat_operator.domain.template.document import revision
 from skillmeat_operator.domain.template.entity import annotation, bundle_id, bundle_version, content_hash
 from skillmeat_operator.domain.template.moments import read_moment
@@ -84,27 +84,17 @@ class Plan:
     @property
     def published(self) -> tuple[Record, ...]:
         """Records that are in the document."""
-        return tuple(record for record in self.records if record.entity is not None)
+        return tuple(record for record in self.records if record.is_published)
 
     @property
     def expected(self) -> dict[str, str]:
         """Content hash by ref: what the catalog has to show."""
-        return {record.ref: record.content_hash for record in self.records if record.entity is not None}
+        return {record.ref: record.content_hash for record in self.records if record.is_published}
 
     @property
     def held(self) -> int:
         """Published entities that were not taken from this observation."""
         return sum(record.held is not None for record in self.published)
-
-
-def record_key(record: Record) -> str:
-    """Key of the bundle that a record belongs to."""
-    return record.bundle_id or f"name:{record.facts.name}"
-
-
-def records_by_key(records: tuple[Record, ...] | None) -> dict[str, Record]:
-    """Published records (no tombstones) by key of their bundle."""
-    return {record_key(record): record for record in records or () if record.entity is not None}
 
 
 def decide(
@@ -187,7 +177,7 @@ def decide(
     by_key = {**accepted, **carried}
     records = tuple(sorted(by_key.values(), key=lambda record: record.ref))
     selected = [one for one in prepared.candidates if one.fate is not Fate.UNSELECTED]
-    traces = tombstones + _bindings(prepared, by_key, known.records)
+    traces = tombstones + binding_records(prepared, by_key, known.records)
     return Plan(
         records=records + tuple(sorted(traces, key=lambda record: (record.ref, record.bundle_id or ""))),
         discovered=len(prepared.candidates),
@@ -201,7 +191,8 @@ def decide(
         guard=verdict.state,
         approved=verdict.approved,
         revision=revision((record.ref, record.content_hash) for record in records),
-        publishable=not unreadable and not needed and not (unknown and _needed(verdict)),
+        # What is held of unknown content cannot be carried over.
+        publishable=not unreadable and not needed and not (unknown and verdict.held is not None),
         unrecovered=tuple(sorted(needed | unknown)),
         prepared=prepared,
         by_key=by_key,
@@ -266,83 +257,6 @@ def _frozen(prepared: Prepared, before: Mapping[str, Record]) -> list[str]:
     ]
 
 
-def _bindings(
-    prepared: Prepared, by_key: Mapping[str, Record], records: tuple[Record, ...] | None
-) -> tuple[Record, ...]:
-    """Which bundle each TemplateBundle means that names one, where no published record says so.
-
-    Once bound, bound (design, section 2): until the TemplateBundle names another, or goes.
-    """
-    matched = prepared.declarations
-    made = {
-        binding: Record(
-            ref=f"bundle:{one.key}",
-            facts=SourceFacts(name=_name_of(prepared, one.key)),
-            bundle_id=one.key,
-            bundle_version=None,
-            generated_at=None,
-            content_hash="",
-            entity=None,
-            declared_by=binding,
-        )
-        for one in matched.by_key.values()
-        if one.key is not None
-        and one.key not in by_key
-        and one.key in prepared.observed_keys
-        and (binding := binding_of(one.bundle))
-    }
-    present = {binding_of(one.bundle) for one in matched.all}
-    placed = {record.declared_by for record in by_key.values()}
-    kept = {
-        record.declared_by: _as_binding(record)
-        for record in records or ()
-        if record.declared_by is not None
-        and record.declared_by not in placed
-        and (record.entity is not None or record.is_binding)
-        and (record.declared_by in present or record_key(record) in matched.frozen)
-    }
-    return tuple((kept | made).values())
-
-
-def _as_binding(record: Record) -> Record:
-    """What stays of a record while only its TemplateBundle is remembered."""
-    if record.is_binding:
-        return record
-    return Record(
-        ref=f"bundle:{record_key(record)}",
-        facts=SourceFacts(name=record.facts.name),
-        bundle_id=record_key(record),
-        bundle_version=None,
-        generated_at=None,
-        content_hash="",
-        entity=None,
-        declared_by=record.declared_by,
-    )
-
-
-def _name_of(prepared: Prepared, key: str) -> str:
-    candidate = prepared.by_key.get(key)
-    return candidate.facts.name if candidate is not None else ""
-
-
-def source_names(records: tuple[Record, ...] | None) -> dict[str, str]:
-    """Names, as the source emits them, of what is published or bound, by key of the bundle."""
-    return {
-        record_key(record): record.facts.name
-        for record in records or ()
-        if record.facts.known and (record.entity is not None or record.is_binding)
-    }
-
-
-def bindings(records: tuple[Record, ...] | None) -> dict[str, str]:
-    """Keys of bundles by the TemplateBundle that is bound to them, as the snapshot knows."""
-    return {
-        record.declared_by: record_key(record)
-        for record in records or ()
-        if record.declared_by is not None and (record.entity is not None or record.is_binding)
-    }
-
-
 def _recent_losses(
     records: tuple[Record, ...] | None,
     placed: AbstractSet[str],
@@ -354,7 +268,7 @@ def _recent_losses(
     return tuple(
         record
         for record in records or ()
-        if record.entity is None
+        if record.is_tombstone
         and record_key(record) not in placed
         and record.ref not in renewed
         and (lost := read_moment(record.lost_since)) is not None
@@ -386,8 +300,3 @@ def _recovered_records(known: Known, before: Mapping[str, Record]) -> dict[str, 
         if record_key(record) not in before:
             made[record_key(record)] = record
     return made
-
-
-def _needed(verdict: GuardVerdict) -> bool:
-    """Whether entities whose content is unknown have to stay: they are held, and cannot be carried over."""
-    return verdict.held is not None

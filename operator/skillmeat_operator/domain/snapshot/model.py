@@ -60,18 +60,21 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One published entity, or the trace of one that was lost and removed."""
+    """One published entity, the trace of one that was lost and removed, or the bundle that a TemplateBundle
+    is bound to.
+    """
 
     ref: str
-    """Lower case, ``template:namespace/name``."""
+    """Lower case, ``template:namespace/name``; of a binding ``bundle:`` and the key of the bundle."""
     facts: SourceFacts
     """What filters and TemplateBundles go by, as the source emits it."""
     bundle_id: str | None
+    """Of a binding: the key of the bundle, which has the id where there is one."""
     bundle_version: str | None
     generated_at: str | None
     """``skillmeat.io/generated-at`` as it was when the content hash last changed."""
     content_hash: str
-    """``sha256:`` and hex digits."""
+    """``sha256:`` and hex digits; empty for a binding."""
     entity: Json | None
     """As published. None: a loss that was acted on, kept while the removal guard counts it, or a binding."""
     held: HeldReason | None = None
@@ -85,6 +88,16 @@ class Record:
     """The TemplateBundle that governs it: its UID and what it names. Of a bundle that is not published a
     record says just that, and the bundle's name.
     """
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is in the document."""
+        return self.entity is not None
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it is the trace of a loss that was acted on."""
+        return self.entity is None and self.lost_since is not None
 
     @property
     def is_binding(self) -> bool:
@@ -179,4 +192,4 @@ class Content:
 
     def document(self) -> bytes:
         """The document that is served, byte for byte the same for the same records."""
-        return render(record.entity for record in self.records if record.entity is not None)
+        return render(record.entity for record in self.records if record.is_published)

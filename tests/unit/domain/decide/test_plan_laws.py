@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.api.keys import BUNDLE_ID
+from skillmeat_operator.domain.decide.bindings import record_key
 from skillmeat_operator.domain.decide.candidates import Fate
-from skillmeat_operator.domain.decide.plan import Plan, record_key
+from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.rules.entity_rules import violations
 from skillmeat_operator.domain.snapshot.model import HeldReason
 from tests.conditions import builders as a

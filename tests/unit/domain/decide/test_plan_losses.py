@@ -23,7 +23,7 @@ def counts(plan: Plan) -> tuple[int, ...]:
 def test_few_losses_are_acted_on_and_leave_a_trace() -> None:
     plan = a.plan(a.elements(3), before=a.plan(a.elements(6)))
     assert a.names(plan) == ["t0", "t1", "t2"]
-    assert [one.ref for one in plan.records if one.entity is None] == [a.ref(f"t{n}") for n in (3, 4, 5)]
+    assert [one.ref for one in plan.records if one.is_tombstone] == [a.ref(f"t{n}") for n in (3, 4, 5)]
     assert (plan.guard.window_base, plan.removal) == (6, None)
 
 
@@ -48,7 +48,7 @@ def test_losses_of_an_hour_count_together() -> None:
 def test_what_came_back_counts_no_longer() -> None:
     first = a.plan(a.elements(7), before=a.plan(a.elements(10)))
     back = a.plan(a.elements(10), before=first)
-    assert [one for one in back.records if one.entity is None] == []
+    assert [one for one in back.records if one.is_tombstone] == []
     assert a.plan(a.elements(7), before=back).removal is None
 
 
@@ -129,7 +129,7 @@ def test_an_approval_empties_the_window() -> None:
     assert second.removal is not None
     approved = a.plan(a.elements(3), before=second, approval=second.removal.id)
     assert a.names(approved) == ["t0", "t1", "t2"]
-    assert [one for one in approved.records if one.entity is None] == []
+    assert [one for one in approved.records if one.is_tombstone] == []
 
 
 def test_an_approval_is_for_these_refs_and_no_others() -> None:
@@ -191,7 +191,7 @@ def test_the_time_of_a_hold_survives_a_lost_snapshot() -> None:
 @pytest.mark.parametrize("broken", ["", "yesterday", "2026-03-01T12:00:00"])
 def test_times_of_a_snapshot_that_cannot_be_read_stop_nothing(broken: str) -> None:
     first = a.plan(a.elements(3), before=a.plan(a.elements(6)))
-    spoiled = tuple(replace(one, lost_since=broken) if one.entity is None else one for one in first.records)
+    spoiled = tuple(replace(one, lost_since=broken) if one.is_tombstone else one for one in first.records)
     plan = a.plan([], records=spoiled, guard=GuardState(id="x", since=broken))
     assert plan.removal is not None
     assert plan.removal.since in {"2026-03-01T12:00:00Z", "2026-03-01T12:00:00"}

@@ -63,7 +63,7 @@ def test_a_lost_snapshot_and_an_empty_list_declare_nothing(policy: str) -> None:
     ours = [a.shown(record) for record in before.published]
     blind = a.plan([], of=source, bundles=bundles, records=None, ours=ours)
     assert not blind.publishable
-    recovered = {record.ref: record.entity for record in before.published if record.entity is not None}
+    recovered = {record.ref: record.entity for record in before.published}
     plan = a.plan([], of=source, bundles=bundles, records=None, ours=ours, recovered=recovered)
     assert names(plan) == names(before)
     assert plan.removal is not None

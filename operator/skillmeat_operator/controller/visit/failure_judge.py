@@ -10,7 +10,7 @@ from skillmeat_operator.api.v1alpha1.conditions import ConditionStatus, Conditio
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.domain.failure import Failure, FailureKind, Side
 from skillmeat_operator.domain.status.ages import age
-from skillmeat_operator.domain.status.conditions import find
+from skillmeat_operator.domain.status.conditions import told
 from skillmeat_operator.domain.status.outcome import SideOutcome
 from skillmeat_operator.domain.timings import Timings
 
@@ -112,26 +112,23 @@ class FailureJudge:
 
     def _told_for(self, visit: Visit, failure: Failure) -> float:
         """Seconds for which status has told of it: the operator was restarted meanwhile."""
-        told = find(visit.source.status.conditions, failure.side.condition)
-        if (
-            told is None
-            or told.status is not ConditionStatus.FALSE
-            or (told.reason, told.observed_generation) != (failure.reason, visit.source.generation)
-        ):
+        source = visit.source
+        before = told(
+            source.status.conditions, failure.side.condition, source.generation, reason=failure.reason
+        )
+        if before is None or before.status is not ConditionStatus.FALSE:
             return 0.0
-        return age(told.last_transition_time, now=self._now()).total_seconds()
+        return age(before.last_transition_time, now=self._now()).total_seconds()
 
     def _refused_twice(self, visit: Visit, failure: Failure, secrets: str, began: float) -> bool:
         history = self._histories.setdefault(visit.uid, _History())
         refused = history.refused.get(failure.side)
         if refused is None or refused.secrets != secrets:
             history.refused[failure.side] = _Refused(secrets=secrets, first=began)
-            stalled = find(visit.source.status.conditions, ConditionType.STALLED)
-            # After a restart of the operator: it was seen twice before, and nothing says that it got better.
-            return (
-                refused is None
-                and stalled is not None
-                and stalled.reason == failure.reason
-                and stalled.observed_generation == visit.source.generation
+            source = visit.source
+            stalled = told(
+                source.status.conditions, ConditionType.STALLED, source.generation, reason=failure.reason
             )
+            # After a restart of the operator: it was seen twice before, and nothing says that it got better.
+            return refused is None and stalled is not None
         return began >= refused.first + self._timings.credential_recheck

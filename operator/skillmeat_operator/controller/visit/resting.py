@@ -15,7 +15,7 @@ from skillmeat_operator.controller.visit.bundles import BundleReconciler
 from skillmeat_operator.controller.visit.visit import Visit
 from skillmeat_operator.controller.visit.writer import ObjectWriter
 from skillmeat_operator.controller.watch.store import RawObject
-from skillmeat_operator.domain.status.conditions import find
+from skillmeat_operator.domain.status.conditions import told
 from skillmeat_operator.domain.status.unsynced import suspended
 
 
@@ -54,8 +54,7 @@ class RestingVisits:
         source = visit.source
         self._remotes.forget(visit.uid)
         published = await self._publications.stored(visit.uid, not_before=0.0)
-        ready = find(source.status.conditions, ConditionType.READY)
-        before = ready is not None and ready.observed_generation == source.generation
+        before = told(source.status.conditions, ConditionType.READY, source.generation) is not None
         external = source.spec.backstage.ingestion is Ingestion.EXTERNAL
         settled = external and before
         if published is not None:

@@ -41,7 +41,7 @@ from skillmeat_operator.domain.decide.configuration import publication
 from skillmeat_operator.domain.decide.filters import filter_unsupported, needs_bundle_status
 from skillmeat_operator.domain.decide.ownership import Owner
 from skillmeat_operator.domain.failure import FailedError
-from skillmeat_operator.domain.status.conditions import find
+from skillmeat_operator.domain.status.conditions import told
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.status.source import summarise
 from skillmeat_operator.domain.status.unsynced import announce
@@ -183,10 +183,10 @@ class SourceReconciler:
                 bundles_after = await self._bundles.write(visit, raws, outcome, serial=serial)
             finally:
                 try:
-                    told = visit.spec_version
+                    carried_out = visit.spec_version
                     await self._writer.source(
                         visit.raw,
-                        lambda source: summarise(source, outcome, carried_out=told, now=self._now()),
+                        lambda source: summarise(source, outcome, carried_out=carried_out, now=self._now()),
                     )
                 finally:
                     if not outcome.waiting:
@@ -332,9 +332,9 @@ class SourceReconciler:
         if not visit.source.status.conditions:
             if waited < self._timings.quiet_visit:
                 return Result.done(after=self._timings.quiet_visit - waited)
-            told = visit.spec_version
             await self._writer.source(
-                visit.raw, lambda source: announce(source, carried_out=told, now=self._now())
+                visit.raw,
+                lambda source: announce(source, carried_out=visit.spec_version, now=self._now()),
             )
         return Result.done(after=visit.interval)
 
@@ -344,12 +344,8 @@ class SourceReconciler:
         if observation.source.listing is None or not needs_bundle_status(visit.source.spec.filters):
             return base
         if around is None:
-            told = find(visit.source.status.conditions, ConditionType.SOURCE_REACHABLE)
-            if (
-                told is None
-                or told.reason != Reason.FILTER_UNSUPPORTED
-                or told.observed_generation != visit.source.generation
-            ):
+            source, kind = visit.source, ConditionType.SOURCE_REACHABLE
+            if told(source.status.conditions, kind, source.generation, Reason.FILTER_UNSUPPORTED) is None:
                 return replace(base, filter_pending=True)
             # What was found of this spec stands until the pages were asked for again.
         elif around.staleness is not None:

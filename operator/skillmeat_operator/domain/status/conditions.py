@@ -43,16 +43,22 @@ class ConditionSet:
         """The condition as it was before this derivation."""
         return self._previous.get(kind)
 
-    def is_of_now(self, condition: Condition) -> bool:
-        """Whether a condition was derived for the present generation."""
-        return condition.observed_generation == self._generation
+    def told(self, kind: ConditionType, reason: Reason | None = None) -> Condition | None:
+        """The condition as it was, if it was told of the present generation (for this reason, if any)."""
+        return told(tuple(self._previous.values()), kind, self._generation, reason)
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether Ready is True already for this generation."""
+        ready = self.told(ConditionType.READY)
+        return ready is not None and ready.status is TRUE
 
     def current(self, kind: ConditionType) -> Condition | None:
         """The condition as it stands now: derived, or carried over by its rule."""
         if kind in self._derived:
             return self._derived[kind]
         before = self._previous.get(kind)
-        if before is None or not self._is_carried(kind, before):
+        if before is None or not self._is_carried(kind):
             return None
         return before.model_copy(update={"observed_generation": self._generation})
 
@@ -96,6 +102,19 @@ class ConditionSet:
         self.remove(ConditionType.RECONCILING)
         self.remove(ConditionType.STALLED)
 
+    def ready(self, reason: Reason, message: str) -> None:
+        """Ready, and at rest."""
+        self.at_rest()
+        self.set(ConditionType.READY, TRUE, reason, message)
+
+    def fail(self, reason: Reason, message: str, *, stalled: bool) -> None:
+        """Not Ready: for good, or while it is tried again."""
+        self.set(ConditionType.READY, FALSE, reason, message)
+        if stalled:
+            self.stuck(reason, message)
+        else:
+            self.working(reason, message)
+
     def result(self) -> tuple[Condition, ...]:
         """All conditions: ours in the declared order and of the current generation, then the others."""
         ours = [found for kind in CONDITIONS if (found := self._finished(kind)) is not None]
@@ -109,8 +128,8 @@ class ConditionSet:
         self.set(kind, UNKNOWN, Reason.PROGRESSING, "nothing is known of this for the present spec yet")
         return self._derived[kind]
 
-    def _is_carried(self, kind: ConditionType, before: Condition) -> bool:
-        return CONDITIONS[kind].carried is Carried.ALWAYS or self.is_of_now(before)
+    def _is_carried(self, kind: ConditionType) -> bool:
+        return CONDITIONS[kind].carried is Carried.ALWAYS or self.told(kind) is not None
 
     def _not_ahead(self, condition: Condition) -> Condition:
         """A transition that a clock ahead of ours wrote was now at the latest: graces count from it."""
@@ -124,7 +143,11 @@ def find(conditions: Sequence[Condition], kind: ConditionType) -> Condition | No
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def ready_for(conditions: Sequence[Condition], generation: int) -> bool:
-    """Whether Ready is True already for this generation."""
-    ready = find(conditions, ConditionType.READY)
-    return ready is not None and ready.status is TRUE and ready.observed_generation == generation
+def told(
+    conditions: Sequence[Condition], kind: ConditionType, generation: int, reason: Reason | None = None
+) -> Condition | None:
+    """The condition of a type, if it was told of a generation (and for a reason, where one is given)."""
+    found = find(conditions, kind)
+    if found is None or found.observed_generation != generation:
+        return None
+    return found if reason is None or found.reason == reason else None

@@ -15,7 +15,7 @@ from skillmeat_operator.api.v1alpha1.conditions import ConditionType, Reason
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import Failure, FailureKind
 from skillmeat_operator.domain.status.ages import age
-from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, ready_for
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet
 from skillmeat_operator.domain.status.outcome import Outcome, SideOutcome
 from skillmeat_operator.domain.status.problems import errors, explanation, missing_with_reason
 from skillmeat_operator.domain.status.source_facts import answered, counted, removal_shown, servers_seen
@@ -73,42 +73,40 @@ def _ready(source: CatalogSource, outcome: Outcome, conditions: ConditionSet, *,
     document = outcome.diagnosis.document
     if blocking is not None:
         failure, stalled = blocking
-        _fail(conditions, failure.reason, failure.message, stalled=stalled)
+        conditions.fail(failure.reason, failure.message, stalled=stalled)
     elif plan is not None and plan.removal is not None:
         held = conditions.current(ConditionType.REMOVAL_HELD)
-        _fail(conditions, Reason.REMOVAL_HELD, held.message if held is not None else "", stalled=True)
+        conditions.fail(Reason.REMOVAL_HELD, held.message if held is not None else "", stalled=True)
         _synced(conditions, outcome)
     elif document is not None:
         conditions.set(ConditionType.CATALOG_SYNCED, FALSE, document.reason, document.message)
-        _fail(conditions, document.reason, document.message, stalled=True)
+        conditions.fail(document.reason, document.message, stalled=True)
     elif failures := _failures(outcome):
         _transient(source, outcome, failures, conditions, now=now)
         _synced(conditions, outcome)
     elif plan is None or not plan.publishable or not outcome.published:
         _unstored(source, outcome, conditions, now=now)
     else:
-        _verified(source, outcome, plan, conditions)
+        _verified(outcome, plan, conditions)
 
 
-def _verified(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
+def _verified(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """Everything was done, and the catalog was read: what it shows, or does not show yet."""
     _synced(conditions, outcome)
     unexplained = [ref for ref in outcome.missing if explanation(outcome, ref) is None]
     if unexplained:
-        _fail(
-            conditions,
+        conditions.fail(
             Reason.NOT_YET_PROCESSED,
             f"{len(unexplained)} of {len(plan.published)} templates are not in the catalog, "
             "and the portal gives no reason yet; see status.problems",
             stalled=False,
         )
     elif outcome.waiting:
-        _converge(source, outcome, plan, conditions)
+        _converge(outcome, plan, conditions)
     elif not plan.published and (plan.invalid or plan.conflicting):
-        _fail(conditions, Reason.NOTHING_PUBLISHED, _nothing_published(plan), stalled=True)
+        conditions.fail(Reason.NOTHING_PUBLISHED, _nothing_published(plan), stalled=True)
     elif not plan.published and plan.discovered and outcome.filter_pending:
-        _fail(
-            conditions,
+        conditions.fail(
             Reason.PROGRESSING,
             "spec.filters asks for the status of bundles, and SkillMeat's bundle pages are not read yet",
             stalled=False,
@@ -143,10 +141,10 @@ def _unstored(source: CatalogSource, outcome: Outcome, conditions: ConditionSet,
         conditions.set(ConditionType.CATALOG_SYNCED, UNKNOWN, Reason.SNAPSHOT_UNAVAILABLE, message)
         synced = conditions.current(ConditionType.CATALOG_SYNCED)
         since = synced.last_transition_time if synced is not None else now
-        if _keeps_ready(source, outcome, since, now=now):
+        if _keeps_ready(source, outcome, conditions, since, now=now):
             _last_good(conditions, message)
             return
-    _fail(conditions, Reason.SNAPSHOT_UNAVAILABLE, message, stalled=False)
+    conditions.fail(Reason.SNAPSHOT_UNAVAILABLE, message, stalled=False)
 
 
 def _unavailable(outcome: Outcome) -> str:
@@ -158,43 +156,37 @@ def _unavailable(outcome: Outcome) -> str:
     return "neither the stored state nor the catalog could be read; nothing is published until one can be"
 
 
-def _converge(source: CatalogSource, outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
+def _converge(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """Hashes still differ, within the deadline: Ready stays True if it is, for this generation."""
-    if not ready_for(source.status.conditions, source.generation):
+    if not conditions.was_ready:
         message = "published; the catalog is catching up"
         if not outcome.missing:
             conditions.set(ConditionType.CATALOG_SYNCED, FALSE, Reason.PROGRESSING, message)
-        _fail(conditions, Reason.PROGRESSING, message, stalled=False)
+        conditions.fail(Reason.PROGRESSING, message, stalled=False)
         return
     conditions.at_rest()
     ready = conditions.previous(ConditionType.READY)
     if outcome.missing:
         _with_problems(conditions, outcome, plan)
     elif ready is not None and ready.reason == Reason.SERVING_LAST_GOOD:
-        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED, "all servers answer again")
+        conditions.ready(Reason.SUCCEEDED, "all servers answer again")
 
 
 def _settle(outcome: Outcome, plan: Plan, conditions: ConditionSet) -> None:
     """What is missing now is missing for a reason."""
-    conditions.at_rest()
     if errors(plan, outcome):
         _with_problems(conditions, outcome, plan)
     elif outcome.moved is not None:
-        message = f"{_published(plan)}; {outcome.moved.message}"
-        conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED_WITH_PROBLEMS, message)
+        conditions.ready(Reason.SUCCEEDED_WITH_PROBLEMS, f"{_published(plan)}; {outcome.moved.message}")
     elif not plan.published:
-        conditions.set(
-            ConditionType.READY, TRUE, Reason.NO_TEMPLATES, "the source has no template to publish"
-        )
+        conditions.ready(Reason.NO_TEMPLATES, "the source has no template to publish")
     else:
-        conditions.set(
-            ConditionType.READY, TRUE, Reason.SUCCEEDED, f"{_published(plan)} and verified in the catalog"
-        )
+        conditions.ready(Reason.SUCCEEDED, f"{_published(plan)} and verified in the catalog")
 
 
 def _with_problems(conditions: ConditionSet, outcome: Outcome, plan: Plan) -> None:
     message = f"{_published(plan)}; {errors(plan, outcome)} with problems, see status.problems"
-    conditions.set(ConditionType.READY, TRUE, Reason.SUCCEEDED_WITH_PROBLEMS, message)
+    conditions.ready(Reason.SUCCEEDED_WITH_PROBLEMS, message)
 
 
 def _nothing_published(plan: Plan) -> str:
@@ -258,33 +250,20 @@ def _transient(
     ]
     since = min((condition.last_transition_time for condition in failing), default=now)
     first = failures[0]
-    if _keeps_ready(source, outcome, since, now=now):
+    if _keeps_ready(source, outcome, conditions, since, now=now):
         _last_good(conditions, first.message)
         return
-    _fail(conditions, first.reason, first.message, stalled=False)
+    conditions.fail(first.reason, first.message, stalled=False)
 
 
-def _keeps_ready(source: CatalogSource, outcome: Outcome, since: datetime, *, now: datetime) -> bool:
-    return (
-        outcome.serving
-        and ready_for(source.status.conditions, source.generation)
-        and age(since, now=now) < source.spec.outage_grace_period
-    )
+def _keeps_ready(
+    source: CatalogSource, outcome: Outcome, conditions: ConditionSet, since: datetime, *, now: datetime
+) -> bool:
+    return outcome.serving and conditions.was_ready and age(since, now=now) < source.spec.outage_grace_period
 
 
 def _last_good(conditions: ConditionSet, message: str) -> None:
-    conditions.at_rest()
-    conditions.set(
-        ConditionType.READY, TRUE, Reason.SERVING_LAST_GOOD, f"the last good state stays published: {message}"
-    )
-
-
-def _fail(conditions: ConditionSet, reason: Reason, message: str, *, stalled: bool) -> None:
-    conditions.set(ConditionType.READY, FALSE, reason, message)
-    if stalled:
-        conditions.stuck(reason, message)
-    else:
-        conditions.working(reason, message)
+    conditions.ready(Reason.SERVING_LAST_GOOD, f"the last good state stays published: {message}")
 
 
 def _side(conditions: ConditionSet, kind: ConditionType, side: SideOutcome | None, well: str) -> None:
@@ -303,8 +282,7 @@ def _informational(conditions: ConditionSet, outcome: Outcome) -> None:
         conditions.set(ConditionType.CATALOG_SYNCED, UNKNOWN, Reason.PROGRESSING, "not verified yet")
     if plan is None:
         return
-    told = conditions.previous(ConditionType.STALE)
-    if outcome.staleness_pending and not plan.stale and told is not None and conditions.is_of_now(told):
+    if outcome.staleness_pending and not plan.stale and conditions.told(ConditionType.STALE) is not None:
         # Carried over: after a restart the pages come after the list, and nothing has changed meanwhile.
         pass
     elif plan.stale:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Condition, ConditionType, Reason
-from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, ready_for
+from skillmeat_operator.domain.status.conditions import FALSE, TRUE, UNKNOWN, ConditionSet, find, told
 from tests.conditions.builders import NOW
 
 LATER = NOW + timedelta(minutes=5)
@@ -144,8 +144,38 @@ def test_a_long_message_is_cut() -> None:
         ([condition(STALE)], 1, False),
     ],
 )
-def test_ready_for(conditions: list[Condition], generation: int, expected: bool) -> None:
-    assert ready_for(conditions, generation) is expected
+def test_ready_counts_for_its_generation_alone(
+    conditions: list[Condition], generation: int, expected: bool
+) -> None:
+    assert ConditionSet(conditions, generation=generation, now=LATER).was_ready is expected
+
+
+@pytest.mark.parametrize(
+    ("generation", "reason", "expected"),
+    [
+        pytest.param(1, None, True, id="of-this-generation"),
+        pytest.param(2, None, False, id="of-another"),
+        pytest.param(1, Reason.SUCCEEDED, True, id="for-this-reason"),
+        pytest.param(1, Reason.PROGRESSING, False, id="for-another"),
+    ],
+)
+def test_what_was_told_of_a_generation(generation: int, reason: Reason | None, expected: bool) -> None:
+    before = [condition(STALE), condition(READY)]
+    found = condition(READY) if expected else None
+    assert told(before, READY, generation, reason) == found
+    conditions = ConditionSet(before, generation=generation, now=LATER)
+    conditions.set(READY, FALSE, Reason.PROGRESSING, "what is derived now changes nothing of it")
+    assert conditions.told(READY, reason) == found
+    assert told([], READY, 1) is None
+
+
+def test_ready_stands_beside_neither_of_the_two() -> None:
+    conditions = ConditionSet([], generation=1, now=NOW)
+    for stalled, other in ((True, "Stalled"), (False, "Reconciling")):
+        conditions.fail(Reason.PROGRESSING, "m", stalled=stalled)
+        assert [(one.type, one.status) for one in conditions.result()] == [("Ready", FALSE), (other, TRUE)]
+    conditions.ready(Reason.SUCCEEDED, "m")
+    assert [(one.type, one.status) for one in conditions.result()] == [("Ready", TRUE)]
 
 
 def test_find() -> None:

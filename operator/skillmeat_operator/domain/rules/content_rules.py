@@ -9,12 +9,12 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 from skillmeat_operator.domain.observation import Json
+from skillmeat_operator.domain.rules.paths import Path, spelled
 from skillmeat_operator.domain.rules.violation import Violation, violation
 from skillmeat_operator.domain.template.entity import canonical_json
-from skillmeat_operator.domain.template.grammar import printable_key
 
 MAX_BYTES: Final = 256 * 1024
 """Bytes of an entity in its canonical form."""
@@ -44,12 +44,9 @@ _SIGNS: Final = (
 )
 _LONG_NUMBER: Final = re.compile("[0-9]{300}")
 _LARGEST_INTEGER_BITS: Final = 1023
-_MAX_PATH: Final = 253
 
 _SHRINK: Final = "make the bundle smaller in SkillMeat"
 _CLEAN: Final = "remove it from the bundle in SkillMeat"
-
-Path: TypeAlias = "tuple[Path, str | int] | None"
 
 
 def limit_violations(entity: Json) -> tuple[Violation, ...]:
@@ -87,18 +84,18 @@ def content_violations(entity: Json) -> Iterator[Violation]:
         if isinstance(node, dict):
             if len(node) == 1 and not _PLACEHOLDERS.isdisjoint(node):
                 rule = "has a placeholder that makes the catalog fetch another document"
-                yield violation(_spelled(path), rule, _CLEAN)
+                yield violation(spelled(path), rule, _CLEAN)
             for key in node:
                 for rule in _text_faults(key):
-                    yield violation(_spelled(path), f"has a key that {rule}", _CLEAN)
+                    yield violation(spelled(path), f"has a key that {rule}", _CLEAN)
             stack.extend((node[key], (path, key)) for key in reversed(node))
         elif isinstance(node, list):
             stack.extend((node[index], (path, index)) for index in range(len(node) - 1, -1, -1))
         elif isinstance(node, str):
             for rule in _text_faults(node):
-                yield violation(_spelled(path), rule, _CLEAN)
+                yield violation(spelled(path), rule, _CLEAN)
         elif not _is_plain_scalar(node):
-            yield violation(_spelled(path), "must be a number that JSON can hold", _CLEAN)
+            yield violation(spelled(path), "must be a number that JSON can hold", _CLEAN)
 
 
 def _has_a_sign(entity: Json) -> bool:
@@ -146,16 +143,3 @@ def _is_plain_scalar(node: Json) -> bool:
     if isinstance(node, int):
         return node.bit_length() <= _LARGEST_INTEGER_BITS
     return isinstance(node, float) and math.isfinite(node)
-
-
-def _spelled(path: Path) -> str:
-    """Spell a path, keys that are not plain names replaced."""
-    parts: list[str] = []
-    while path is not None:
-        path, key = path
-        if isinstance(key, int):
-            parts.append(f"[{key}]")
-        else:
-            shown = printable_key(key)
-            parts.append(f".{shown}" if shown == key and "." not in key else f"[{shown}]")
-    return "".join(reversed(parts)).removeprefix(".")[:_MAX_PATH] or "entity"

@@ -191,6 +191,10 @@ REFUSED = {
         source(entityDefaults={"annotations": {"skillmeat.io/managed-by": "me"}}),
         RESERVED,
     ),
+    "an annotation of the operator in another case": (
+        source(entityDefaults={"annotations": {"skillmeat.io/Managed-By": "me"}}),
+        RESERVED,
+    ),
     "an owner that is no reference": (source(entityDefaults={"owner": "a:b:c"}), "spec.entityDefaults.owner"),
     "a webhook without secret": (source(webhook={}), "spec.webhook.secretRef: Required value"),
     "a name of 64 characters": (source("a" * 64), "choose a name of at most 63 characters"),

@@ -31,6 +31,7 @@ from skillmeat_operator.domain.template.entity import (
     content_hash,
 )
 from skillmeat_operator.domain.template.grammar import full_ref, is_bundle_id, is_web_url
+from skillmeat_operator.domain.template.merging import merged
 
 _OWNERSHIP: Final = frozenset({ORPHAN, MANAGED_BY, CONTENT_HASH})
 _OWNERSHIP_PREFIX: Final = "backstage.io/managed-by-"
@@ -73,7 +74,8 @@ def normalise(raw: Mapping[str, Json], *, context: NormaliseContext) -> dict[str
 
     What the source says of ownership is never taken over: ``backstage.io/managed-by-*``,
     ``backstage.io/orphan`` and ``skillmeat.io/content-hash`` are dropped, ``skillmeat.io/managed-by`` is
-    overwritten. ``metadata.uid`` and ``metadata.etag`` are the catalog's and dropped too.
+    overwritten. ``metadata.uid`` and ``metadata.etag`` are the catalog's and dropped too. Of labels and of
+    annotations that differ in case alone the later one stays, one of the source before one of the defaults.
     """
     entity = _apart({key: raw[key] for key in ROOT_KEYS if key in raw})
     metadata: dict[str, Json] = entity["metadata"]
@@ -86,6 +88,9 @@ def normalise(raw: Mapping[str, Json], *, context: NormaliseContext) -> dict[str
     if metadata.get("annotations") is None:
         metadata["annotations"] = {}
     _drop_ownership(metadata["annotations"])
+    for key in ("labels", "annotations"):
+        if isinstance(metadata.get(key), dict):
+            metadata[key] = merged(metadata[key])
     if defaults is not None:
         _apply_defaults(entity, defaults)
     _link(entity, context)
@@ -98,7 +103,7 @@ def apply_overrides(entity: Mapping[str, Json], overrides: Overrides) -> dict[st
     """Return a normalised entity with what a TemplateBundle decides about it; ``entity`` is not changed.
 
     The name is taken as it stands, without the source's name prefix. Tags and links replace, labels and
-    annotations replace by key. Annotations that carry identity or state are left alone.
+    annotations replace by key, whatever its case. Annotations that carry identity or state are left alone.
     """
     changed = _apart(entity)
     metadata = changed["metadata"]
@@ -148,7 +153,7 @@ def seal(entity: Mapping[str, Json], *, generated_at: str | None, stale: bool | 
         TEMPLATE_STALE: None if stale is None else str(stale).lower(),
         CONTENT_HASH: None,
     }
-    kept = {key: value for key, value in annotations.items() if key not in wanted}
+    kept = {key: value for key, value in annotations.items() if key.lower() not in wanted}
     kept.update((key, value) for key, value in wanted.items() if value is not None)
     sealed: dict[str, Json] = {**entity, "metadata": {**metadata, "annotations": kept}}
     kept[CONTENT_HASH] = content_hash(sealed)
@@ -206,7 +211,7 @@ def _merge(metadata: dict[str, Json], key: str, values: Mapping[str, str], *, re
     if present is None:
         metadata[key] = dict(values)
     elif isinstance(present, dict):
-        metadata[key] = {**present, **values} if replace else {**values, **present}
+        metadata[key] = merged(present, values) if replace else merged(values, present)
 
 
 def _unreserved(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -214,18 +219,23 @@ def _unreserved(annotations: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in annotations.items()
-        if key not in RESERVED_ENTITY_ANNOTATIONS and not _claims_ownership(key)
+        if key.lower() not in RESERVED_ENTITY_ANNOTATIONS and not _claims_ownership(key)
     }
 
 
 def _drop_ownership(annotations: Json) -> None:
     if isinstance(annotations, dict):
-        for key in [key for key in annotations if _claims_ownership(key)]:
+        for key in [key for key in annotations if _claims_ownership(key) or _is_misspelt(key)]:
             del annotations[key]
 
 
 def _claims_ownership(key: str) -> bool:
-    return key in _OWNERSHIP or key.startswith(_OWNERSHIP_PREFIX)
+    return key.lower() in _OWNERSHIP or key.lower().startswith(_OWNERSHIP_PREFIX)
+
+
+def _is_misspelt(key: str) -> bool:
+    """Whether it says what a reserved annotation says in another case, which must not replace that one."""
+    return key not in RESERVED_ENTITY_ANNOTATIONS and key.lower() in RESERVED_ENTITY_ANNOTATIONS
 
 
 def _link(entity: dict[str, Json], context: NormaliseContext) -> None:
@@ -239,6 +249,7 @@ def _link(entity: dict[str, Json], context: NormaliseContext) -> None:
     base, path = (context.view_base, _API_PATH) if context.web_url is None else (context.web_url, _WEB_PATH)
     identifier = bundle_id(entity)
     tail = f"/{identifier}" if is_bundle_id(identifier) else ""
+    written = {key.lower(): key for key in annotations}
     for key in (VIEW_URL, EDIT_URL):
-        if not is_web_url(annotations.get(key)):
-            annotations[key] = f"{base.rstrip('/')}{path}{tail}"
+        given = annotations.pop(written.get(key, key), None)
+        annotations[key] = given if is_web_url(given) else f"{base.rstrip('/')}{path}{tail}"

@@ -348,3 +348,51 @@ def test_what_violates_the_rules_is_not_sealed() -> None:
     entity = normalise(template(annotations=["a", "list"]), context=context())
     with pytest.raises(TypeError, match="cannot be published"):
         seal(entity, generated_at=None, stale=None)
+
+
+@pytest.mark.parametrize("part", ["labels", "annotations"])
+def test_keys_that_meet_but_for_case_are_one_whoever_gives_them(part: str) -> None:
+    raw = template()
+    raw["metadata"][part] = {"Team": "upstream", "team": "upstream, later", "TIER": "1"}
+    defaults = EntityDefaults.model_validate({part: {"TEAM": "default", "tier": "2", "zone": "default"}})
+    entity = normalise(raw, context=context(defaults=defaults))
+    assert {key: entity["metadata"][part].get(key) for key in ("Team", "TEAM", "team", "TIER", "zone")} == {
+        "Team": None,
+        "TEAM": None,
+        "team": "upstream, later",
+        "TIER": "1",
+        "zone": "default",
+    }
+    changed = apply_overrides(entity, Overrides.model_validate({part: {"TeAm": "override"}}))
+    assert changed["metadata"][part]["TeAm"] == "override"
+    assert "team" not in changed["metadata"][part]
+    for one in (entity, changed):
+        assert [found for found in violations(one) if "in case alone" in found.message] == []
+
+
+def test_another_spelling_of_a_reserved_annotation_is_dropped_and_never_replaces_it() -> None:
+    raw = template(
+        annotations={
+            "skillmeat.io/bundle-id": BUNDLE,
+            "skillmeat.io/Bundle-Id": "other",
+            "skillmeat.io/Content-Hash": "x",
+            "backstage.io/Managed-By-Location": "x",
+            "backstage.io/View-URL": "https://example.com/x",
+        }
+    )
+    entity = normalise(
+        raw,
+        context=context(
+            defaults=EntityDefaults.model_construct(annotations={"skillmeat.io/Generated-At": "x"})
+        ),
+    )
+    sealed = seal(entity, generated_at="2026-01-01T00:00:00Z", stale=False)
+    assert sealed["metadata"]["annotations"] == {
+        "skillmeat.io/bundle-id": BUNDLE,
+        "skillmeat.io/managed-by": MARKER,
+        "backstage.io/view-url": "https://example.com/x",
+        "backstage.io/edit-url": f"{API}/{BUNDLE}",
+        "skillmeat.io/generated-at": "2026-01-01T00:00:00Z",
+        "skillmeat.io/template-stale": "false",
+        "skillmeat.io/content-hash": content_hash(sealed),
+    }

@@ -33,6 +33,8 @@ class Bundle:
     type: str = "service"
     status: str = "published"
     description: str = "A template."
+    fields: tuple[str, ...] = ()
+    """Names of its form's fields, in their order."""
     broken: bool = False
     """Its template would be refused by Backstage."""
 
@@ -143,6 +145,9 @@ class SkillMeat:
                 description=bundle.description,
             )
             entity["spec"]["type"] = bundle.type
+            if bundle.fields:
+                fields = {one: {"type": "string"} for one in bundle.fields}
+                entity["spec"]["parameters"] = {"properties": fields}
             if bundle.broken:
                 entity["spec"]["steps"] = "none"
             built = self._built[worker, bundle.id] = (form, entity)

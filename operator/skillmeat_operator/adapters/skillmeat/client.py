@@ -20,7 +20,7 @@ from skillmeat_operator.adapters.skillmeat.pages import ChangedWhileReadError, L
 from skillmeat_operator.api.keys import GENERATED_AT
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import ServerInfo, StalenessReading, TemplateList
-from skillmeat_operator.domain.template.entity import canonical_json, without_annotations
+from skillmeat_operator.domain.template.entity import canonical_template, without_annotations
 
 MOST_TEMPLATES = 10_000
 """Elements of a list (design, section 3)."""
@@ -208,7 +208,7 @@ def _template_list(answer: Answer) -> TemplateList:
     digest = hashlib.sha256()
     for element in elements:
         stable = without_annotations(element, _UNSTABLE) if isinstance(element, Mapping) else element
-        digest.update(canonical_json(stable) + b"\n")
+        digest.update(canonical_template(stable) + b"\n")
     return TemplateList(elements=tuple(elements), digest=digest.hexdigest())
 
 

@@ -154,7 +154,7 @@ Annotations = Annotated[
         json_schema_extra=rules(
             _MAP_KEY_RULE,
             Rule(
-                f"!self.exists(key, key.lowerAscii() in [{', '.join(map(repr, RESERVED_ENTITY_ANNOTATIONS))}])",
+                f"!self.exists(key, key.lowerAscii() in {list(RESERVED_ENTITY_ANNOTATIONS)})",
                 "must not set an annotation that says what the entity is or who manages it ("
                 + ", ".join(RESERVED_ENTITY_ANNOTATIONS)
                 + "); the operator and the portal write these",

@@ -9,7 +9,7 @@ from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSourceSpec
 from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.snapshot.codec import Chunk
 from skillmeat_operator.domain.snapshot.model import Content, GuardState, Head, Record
-from skillmeat_operator.domain.template.entity import canonical_json
+from skillmeat_operator.domain.template.entity import canonical_json, canonical_template
 from skillmeat_operator.serving.documents import Served
 
 
@@ -28,7 +28,7 @@ class StoredForm:
             if record.is_published:
                 digest.update(canonical_json(_fields(record)) + b"\n")
         for element in content.observed or ():
-            digest.update(canonical_json(element) + b"\n")
+            digest.update(canonical_template(element) + b"\n")
         state = [guard.id, guard.since, guard.approved_id, generation, spec]
         digest.update(canonical_json(state))
         return cls(

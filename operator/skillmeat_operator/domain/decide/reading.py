@@ -21,6 +21,7 @@ from skillmeat_operator.domain.template.entity import (
     bundle_id,
     bundle_version,
     canonical_json,
+    canonical_template,
     generated_at,
     without_annotations,
 )
@@ -133,6 +134,6 @@ def _key(element: Json) -> str:
 
 
 def _content(element: Json) -> bytes:
-    return canonical_json(
+    return canonical_template(
         without_annotations(element, frozenset({GENERATED_AT})) if isinstance(element, Mapping) else element
     )

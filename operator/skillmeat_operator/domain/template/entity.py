@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -16,6 +15,7 @@ from skillmeat_operator.api.keys import (
     TEMPLATE_STALE,
 )
 from skillmeat_operator.domain.observation import Json
+from skillmeat_operator.domain.template.canonical import canonical_json, canonical_template
 from skillmeat_operator.domain.template.grammar import is_bundle_id, is_entity_ref, is_version, printable
 from skillmeat_operator.domain.template.moments import read_moment
 
@@ -27,6 +27,7 @@ __all__ = [
     "bundle_id",
     "bundle_version",
     "canonical_json",
+    "canonical_template",
     "content_hash",
     "entity_ref",
     "generated_at",
@@ -46,51 +47,6 @@ UNHASHED_ANNOTATIONS: Final = frozenset({CONTENT_HASH, GENERATED_AT, TEMPLATE_ST
 _DEFAULT_NAMESPACE: Final = "default"
 
 
-def canonical_json(value: Json) -> bytes:
-    """Return the one spelling of a JSON value: sorted keys, no spaces, UTF-8.
-
-    Equal values give equal bytes and different ones different bytes. It never fails, whatever a decoder let
-    through: lone surrogates stay escaped (UTF-8 has no form for them), NaN and the infinities are spelled as
-    Python does, and nesting is not bounded. Only values without those (see ``rules.violations``) are valid
-    JSON again.
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    except (RecursionError, ValueError):
-        # Nested deeper than the C encoder goes, or an integer longer than Python prints.
-        text = _deep_canonical_json(value)
-    # For a lone surrogate, Python's backslash escape is JSON's.
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _deep_canonical_json(value: Json) -> str:
-    parts: list[str] = []
-    # A string on the stack is text to emit; a value waits in a tuple of one.
-    stack: list[str | tuple[Json]] = [(value,)]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            parts.append(item)
-            continue
-        node = item[0]
-        if isinstance(node, dict):
-            stack.append("}")
-            for index, key in enumerate(sorted(node, reverse=True)):
-                last = index == 0
-                stack.extend(("" if last else ",", (node[key],), json.dumps(key, ensure_ascii=False) + ":"))
-            stack.append("{")
-        elif isinstance(node, (list, tuple)):
-            stack.append("]")
-            for index, element in enumerate(reversed(node)):
-                stack.extend(("" if index == 0 else ",", (element,)))
-            stack.append("[")
-        elif isinstance(node, int) and not isinstance(node, bool):
-            parts.append(str(node) if node.bit_length() <= 1024 else hex(node))
-        else:
-            parts.append(json.dumps(node, ensure_ascii=False))
-    return "".join(parts)
-
-
 def entity_ref(entity: Mapping[str, Json]) -> str:
     """Return the entity's reference as the catalog compares it: lower case, ``template:namespace/name``.
 
@@ -108,9 +64,12 @@ def entity_ref(entity: Mapping[str, Json]) -> str:
 
 
 def content_hash(entity: Mapping[str, Json]) -> str:
-    """Return ``sha256:<hex>`` over the entity without the annotations of ``UNHASHED_ANNOTATIONS``."""
+    """Return ``sha256:<hex>`` over the entity without the annotations of ``UNHASHED_ANNOTATIONS``.
+
+    The order of a form's fields counts (:func:`canonical_template`).
+    """
     content = without_annotations(entity, UNHASHED_ANNOTATIONS)
-    return f"sha256:{hashlib.sha256(canonical_json(content)).hexdigest()}"
+    return f"sha256:{hashlib.sha256(canonical_template(content)).hexdigest()}"
 
 
 def without_annotations(entity: Mapping[str, Json], keys: frozenset[str]) -> Mapping[str, Json]:

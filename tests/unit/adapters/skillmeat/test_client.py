@@ -155,6 +155,9 @@ async def test_the_digest_leaves_out_generated_at_and_nothing_else(wire_to: Wire
     async def digest(*entities: object) -> str:
         return (await listed(wire_to, list(entities))).digest
 
+    def form(*fields: str) -> dict[str, Any]:
+        return {**entity(), "spec": {"parameters": {"properties": dict.fromkeys(fields)}}}
+
     base = await digest(entity(), entity("b"))
     assert await digest(entity(generated="2027-02-02T00:00:00Z"), entity("b")) == base
     others = [
@@ -163,8 +166,10 @@ async def test_the_digest_leaves_out_generated_at_and_nothing_else(wire_to: Wire
         await digest(entity()),
         await digest(entity(), entity("b"), None),
         await digest(),
+        await digest(form("a", "b")),
+        await digest(form("b", "a")),
     ]
-    assert len({base, *others}) == 6
+    assert len({base, *others}) == 8
 
 
 @pytest.mark.parametrize(

@@ -357,6 +357,9 @@ def test_the_form_changes_with_whatever_is_stored_and_forgives_tombstones_that_a
     assert not form.covers(of(content, spec="another"))
     assert not form.covers(of(content, guard=GuardState(id="held")))
     assert not form.covers(of(replace(content, observed=content.observed[:-1])))  # type: ignore[index]
+    forms = [{"spec": {"parameters": {"properties": dict.fromkeys(order)}}} for order in ("ab", "ba")]
+    one, other = (of(replace(content, observed=(form,))) for form in forms)
+    assert not one.covers(other)
     tombstone = replace(content.records[0], ref="template:skillmeat/lost", entity=None)
     with_tombstone = of(replace(content, records=(*content.records, tombstone)))
     assert with_tombstone.covers(form)

@@ -45,6 +45,14 @@ def test_new_content_brings_its_generated_at() -> None:
     assert again([a.element("t0")], [changed]).elements == (changed,)
 
 
+def test_another_order_of_a_forms_fields_is_new_content() -> None:
+    first, second = a.element("t0"), a.element("t0")
+    first["spec"]["parameters"] = {"properties": {"name": {}, "owner": {}}}
+    second["spec"]["parameters"] = {"properties": {"owner": {}, "name": {}}}
+    (settled,) = again([first], [second]).elements
+    assert list(settled["spec"]["parameters"]["properties"]) == ["owner", "name"]
+
+
 def test_a_lagging_worker_brings_no_old_content_back() -> None:
     fresh = a.element("t0", generated=NEW, description="New.")
     lagging = a.element("t0", generated=OLD, description="Old.")

@@ -1,0 +1,45 @@
+"""What a server says of its templates arrives, whatever its clock and the order of its words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.simulation import loop
+from tests.simulation.world import World
+
+
+def scenario(test: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
+    """Run a scenario in a world of its own."""
+
+    def run() -> None:
+        async def alive() -> None:
+            world = World(seed=7)
+            async with world.alive():
+                await test(world)
+
+        loop.run(alive())
+
+    run.__name__ = test.__name__
+    return run
+
+
+def fields(world: World, name: str = "t0") -> list[str]:
+    """Fields of a template's form, as the portal shows them."""
+    return list(world.portal.shown[f"template:skillmeat/{name}"].entity["spec"]["parameters"]["properties"])
+
+
+@scenario
+async def test_fields_of_a_form_that_are_reordered_upstream_arrive_and_stay(world: World) -> None:
+    server = world.skillmeat()
+    bundle = server.add("t0", fields=("name", "owner"))
+    world.source(interval="30s")
+    await world.ready()
+    assert fields(world) == ["name", "owner"]
+    server.changed(bundle, fields=("owner", "name"))
+    await world.until(lambda: fields(world) == ["owner", "name"], within=60)
+    await world.ready()
+    server.refuses = True
+    await world.restart()
+    await asyncio.sleep(120)
+    assert fields(world) == ["owner", "name"], "from what is stored, too"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
 
 from tests.simulation import loop
 from tests.simulation.world import World
@@ -20,7 +23,6 @@ def scenario(test: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
 
         loop.run(alive())
 
-    run.__name__ = test.__name__
     return run
 
 
@@ -43,3 +45,30 @@ async def test_fields_of_a_form_that_are_reordered_upstream_arrive_and_stay(worl
     await world.restart()
     await asyncio.sleep(120)
     assert fields(world) == ["owner", "name"], "from what is stored, too"
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["at-work", "restarted"])
+@pytest.mark.parametrize("first", [True, False], ids=["from-the-first-reading", "together-with-a-change"])
+def test_a_clock_that_was_wrong_freezes_nothing(*, first: bool, restarted: bool) -> None:
+    async def run(world: World) -> None:
+        server = world.skillmeat()
+        bundle = server.add("t0")
+        ahead = timedelta(days=27_000)
+        server.skew = ahead if first else timedelta(0)
+        world.source(interval="30s")
+        await world.ready()
+        server.skew = ahead
+        server.changed(bundle, description="While the clock is wrong.")
+        await world.until(lambda: description(world) == "While the clock is wrong.", within=75)
+        if restarted:
+            await world.restart()
+        server.skew = timedelta(0)
+        server.changed(bundle, title="New title", description="While it is right.")
+        await world.until(lambda: description(world) == "While it is right.", within=75)
+        await world.ready()
+
+    scenario(run)()
+
+
+def description(world: World, name: str = "t0") -> str:
+    return str(world.portal.shown[f"template:skillmeat/{name}"].entity["metadata"]["description"])

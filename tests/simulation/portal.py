@@ -79,6 +79,8 @@ class Portal:
     """The token may not read entities."""
     refused_refs: set[str] = field(default_factory=set)
     """Entities that a processor refuses."""
+    names_refused: bool = True
+    """Whether a dry run names the one it refuses: what a custom processor throws does not."""
     strips_markers: bool = False
     made: int = 0
     _leaving: dict[str, float] = field(default_factory=dict)
@@ -154,6 +156,10 @@ class Portal:
                     if one.uid == uid:
                         self._leave(ref)
                 return httpx.Response(204)
+            case "POST", ["validate-entity"]:
+                if _ref(json.loads(request.content)["entity"]) in self.refused_refs:
+                    return httpx.Response(400, json={"errors": [{"name": "Error", "message": "no"}]})
+                return httpx.Response(200)
             case "GET", ["locations"]:
                 rows = [{"data": self._row(one)} for one in self.locations.values()]
                 return httpx.Response(200, json=rows)
@@ -218,7 +224,9 @@ class Portal:
             if _ref(entity) in self.refused_refs:
                 said = {
                     "name": "InputError",
-                    "message": f"Processor refused {_ref(entity)}: policy check failed",
+                    "message": f"Processor refused {_ref(entity)}: policy check failed"
+                    if self.names_refused
+                    else "Processor Custom threw an error while preprocessing; caused by Error: no",
                 }
                 return httpx.Response(400, json={"error": said})
         row = {"id": "dry", "type": "url", "target": target}

@@ -72,3 +72,27 @@ def test_a_clock_that_was_wrong_freezes_nothing(*, first: bool, restarted: bool)
 
 def description(world: World, name: str = "t0") -> str:
     return str(world.portal.shown[f"template:skillmeat/{name}"].entity["metadata"]["description"])
+
+
+@pytest.mark.parametrize("names", [True, False], ids=["named", "not-named"])
+@pytest.mark.parametrize("shown", [100, 0], ids=["of-many", "alone"])
+def test_templates_that_the_portal_refuses_for_a_reason_of_its_own_hold_up_no_others(
+    *, names: bool, shown: int
+) -> None:
+    async def run(world: World) -> None:
+        world.portal.names_refused = names
+        bad = {f"template:skillmeat/bad{number}" for number in range(2)}
+        world.portal.refused_refs.update(bad)
+        for name in (*(f"t{number}" for number in range(shown)), "bad0", "bad1"):
+            world.skillmeat().add(name)
+        world.source(interval="30s")
+        await world.until(lambda: world.condition()[1] == "SucceededWithProblems", within=300)
+        await asyncio.sleep(120)
+        status = world.get()["status"]
+        assert world.condition()[:2] == ("True", "SucceededWithProblems")
+        assert {one["entityRef"]: one["reason"] for one in status["problems"]} == dict.fromkeys(
+            bad, "SchemaRefused"
+        )
+        assert status["entities"]["missing"] == 2
+
+    scenario(run)()

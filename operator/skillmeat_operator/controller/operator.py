@@ -254,6 +254,7 @@ class Operator:
             clock=clock,
             timings=timings,
             expected=remotes.expected,
+            contents=publications.content,
             ensure_finalizer=finalizers.ensure,
         )
         external = ExternalVerifier(lookups=remotes.lookups, clock=clock, timings=timings)

@@ -111,3 +111,8 @@ class DryRun:
     refused_refs: tuple[str, ...] = field(default=())
     """Refs (lower case) that the message names as refused, if any; each checked against the grammar of refs.
     """
+
+    @property
+    def whole(self) -> bool:
+        """Whether it says why nothing at all of the document would be taken."""
+        return self.kind_not_allowed or self.host_not_allowed or self.unreachable

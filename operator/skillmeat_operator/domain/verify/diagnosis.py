@@ -63,6 +63,7 @@ def diagnose(
     holders: Mapping[str, Holder],
     reads_entities: bool,
     target: str,
+    refused: Collection[str] = (),
 ) -> Diagnosis:
     """Turn the portal's answers into reasons.
 
@@ -72,14 +73,16 @@ def diagnose(
         holders: somebody else's entities under missing refs.
         reads_entities: whether the token was seen to read any entity of whatever kind.
         target: URL of the document.
+        refused: refs that the portal refuses when it is asked about each by itself.
     """
     entities: dict[str, Finding] = {}
     # Where the portal's rules refuse the kind it names the first entity, with which nothing is wrong.
     by_rule = dry_run is not None and dry_run.kind_not_allowed
+    one_by_one = state.refused | frozenset(refused)
     for ref in state.missing:
         if ref in holders:
             entities[ref] = Finding(Reason.CONFLICT, conflict_message(holders[ref]))
-        elif not by_rule and (ref in state.refused or (dry_run is not None and ref in dry_run.refused_refs)):
+        elif not by_rule and (ref in one_by_one or (dry_run is not None and ref in dry_run.refused_refs)):
             entities[ref] = Finding(
                 Reason.SCHEMA_REFUSED,
                 "the portal refuses this entity and shows an older form or none; "
@@ -89,8 +92,7 @@ def diagnose(
         return Diagnosis(entities=entities)
     if dry_run.ok:
         return Diagnosis(cannot_read=not reads_entities, entities=entities)
-    whole = dry_run.kind_not_allowed or dry_run.host_not_allowed or dry_run.unreachable
-    if not whole and (state.matching or dry_run.refused_refs):
+    if not dry_run.whole and (state.matching or dry_run.refused_refs or refused):
         # The portal takes entities one by one, whatever a dry run of them all says (facts/backstage.md, 12).
         return Diagnosis(entities=entities)
     return Diagnosis(document=_refusal(dry_run, target), entities=entities)

@@ -75,6 +75,20 @@ def test_what_is_not_processed_yet_and_what_is_there_has_none() -> None:
     assert found(a.state(PLAN), DryRun(ok=False, refused_refs=(T0,)), t1=Holder(None)).entities == {}
 
 
+@pytest.mark.parametrize("state", [NOTHING, a.state(PLAN, [a.shown(PLAN.published[0])])])
+def test_what_the_portal_refuses_by_itself_refuses_no_document(state: CatalogState) -> None:
+    result = diagnose(
+        state,
+        dry_run=DryRun(ok=False),
+        holders={},
+        reads_entities=True,
+        target=a.TARGET,
+        refused=frozenset({T1}),
+    )
+    assert result.document is None
+    assert {ref: one.reason for ref, one in result.entities.items()} == {T1: Reason.SCHEMA_REFUSED}
+
+
 def test_a_conflict_names_the_holder_and_what_helps() -> None:
     message = conflict_message(Holder(origin=None, source="team/main"))
     assert "CatalogSource team/main" in message

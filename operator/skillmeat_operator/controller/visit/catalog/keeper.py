@@ -13,7 +13,7 @@ from skillmeat_operator.adapters.backstage.entities import location_ref
 from skillmeat_operator.api.keys import MOVE_LOCATION
 from skillmeat_operator.api.v1alpha1.policies import Ingestion
 from skillmeat_operator.controller.remote.views import Progress
-from skillmeat_operator.controller.visit.catalog.missing import Diagnostician, cannot_read
+from skillmeat_operator.controller.visit.catalog.missing import Contents, Diagnostician, cannot_read
 from skillmeat_operator.controller.visit.catalog.moving import move, moved
 from skillmeat_operator.controller.visit.catalog.verification import Verification
 from skillmeat_operator.controller.visit.gather import PortalObserved
@@ -55,10 +55,11 @@ class CatalogKeeper:
         clock: Callable[[], float],
         timings: Timings,
         expected: Progress,
+        contents: Contents,
         ensure_finalizer: Callable[[Visit, bool], Awaitable[None]],
     ) -> None:
         self._expected = expected
-        self._diagnostician = Diagnostician(clock=clock, timings=timings)
+        self._diagnostician = Diagnostician(clock=clock, timings=timings, contents=contents)
         self._verifications: dict[str, Verification] = {}
         self._cluster_uid = cluster_uid
         self._clock = clock

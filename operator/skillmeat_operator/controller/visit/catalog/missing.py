@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.api.v1alpha1.conditions import Reason
@@ -14,12 +16,19 @@ from skillmeat_operator.domain.decide.ownership import Owner, foreign_holders
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import PortalView
+from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import CatalogState, Convergence
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis, LastDiagnosis
 from skillmeat_operator.domain.verify.diagnosis import diagnose as domain_diagnose
 
 logger = logging.getLogger(__name__)
+
+MOST_VALIDATED = 20
+"""Entities that the portal is asked about one by one at a look."""
+
+Contents: TypeAlias = Callable[[str], Awaitable[Content | None]]
+"""What is published for a CatalogSource, by its UID; None where nothing is."""
 
 
 @dataclass(slots=True)
@@ -38,8 +47,9 @@ class _Looks:
 class Diagnostician:
     """Looks into what is missing: few dry runs, since for each the portal reads a whole document."""
 
-    def __init__(self, *, clock: Callable[[], float], timings: Timings) -> None:
+    def __init__(self, *, clock: Callable[[], float], timings: Timings, contents: Contents) -> None:
         self._clock = clock
+        self._contents = contents
         self._timings = timings
         self._looks: dict[str, _Looks] = {}
 
@@ -123,8 +133,17 @@ class Diagnostician:
         dry_run = await client.dry_run(target)
         found = await client.entities_by_refs(state.missing)
         holders = foreign_holders(found, owner=owner, exists=visit.store.source_exists)
+        refused: frozenset[str] = frozenset()
+        if not (dry_run.ok or dry_run.whole):
+            named = holders.keys() | state.refused | frozenset(dry_run.refused_refs)
+            refused = await self._refused_alone(visit, client, stuck - named, known=known, target=target)
         result = domain_diagnose(
-            state, dry_run=dry_run, holders=holders, reads_entities=view.reads_entities, target=target
+            state,
+            dry_run=dry_run,
+            holders=holders,
+            reads_entities=view.reads_entities,
+            target=target,
+            refused=refused,
         )
         if result.cannot_read:
             raise FailedError(cannot_read("catalog.entity.read"))
@@ -139,6 +158,35 @@ class Diagnostician:
 
     def _of(self, uid: str) -> _Looks:
         return self._looks.setdefault(uid, _Looks())
+
+    async def _refused_alone(
+        self,
+        visit: Visit,
+        client: BackstageClient,
+        refs: AbstractSet[str],
+        *,
+        known: Diagnosis,
+        target: str,
+    ) -> frozenset[str]:
+        """Which of these the portal refuses by itself: a dry run of them all ends at the first, and where a
+        processor of the portal's own throws it names none.
+
+        What was found so before is not asked again, so that another look gets further.
+        """
+        found = {ref for ref in refs if ref in known.entities}
+        asked = sorted(refs - found)[:MOST_VALIDATED]
+        content = await self._contents(visit.uid) if asked else None
+        entities = {record.ref: record.entity for record in content.records} if content is not None else {}
+        visit.ensure_current()
+        try:
+            for ref in asked:
+                entity = entities.get(ref)
+                if entity is not None and await client.validate_entity(entity, target) is False:
+                    found.add(ref)
+        except FailedError as error:
+            # A look beside the others: a token that may not validate leaves the reason untold.
+            logger.info("the portal does not tell of single entities: %s", error.failure.reason)
+        return frozenset(found)
 
     async def _repair_ghost(
         self, visit: Visit, looks: _Looks, client: BackstageClient, view: PortalView, target: str

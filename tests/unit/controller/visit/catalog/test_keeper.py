@@ -15,6 +15,7 @@ from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.domain.decide.plan import Plan
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import DryRun
+from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.timings import Timings
 from tests.conditions import builders as a
 from tests.unit.controller.visit.scene import CLUSTER, TARGET, Clock, Portal, static, superseded, visit
@@ -43,9 +44,13 @@ class Scene:
             clock=self.clock,
             timings=TIMINGS,
             expected=self.expected,
+            contents=self._contents,
             ensure_finalizer=self._ensure,
         )
         self.visit = visit()
+
+    async def _contents(self, uid: str) -> Content:
+        return Content(records=PLAN.records, observed=None)
 
     async def _ensure(self, of: Visit, listed: bool) -> None:
         self.finalizer.append((listed, len(self.portal.calls)))

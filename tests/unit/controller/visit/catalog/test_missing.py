@@ -14,6 +14,7 @@ from skillmeat_operator.controller.visit.catalog.missing import Diagnostician
 from skillmeat_operator.controller.visit.visit import SupersededError, Visit
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import CatalogEntity, DryRun
+from skillmeat_operator.domain.snapshot.model import Content
 from skillmeat_operator.domain.timings import Timings
 from skillmeat_operator.domain.verify.convergence import Convergence
 from skillmeat_operator.domain.verify.diagnosis import Diagnosis
@@ -36,7 +37,10 @@ class Scene:
         self.portal = Portal(clock=self.clock, listed={TARGET: "loc"})
         self.convergence = Convergence.start(self.clock())
         self.registered: float | None = None
-        self.diagnostician = Diagnostician(clock=self.clock, timings=TIMINGS)
+        self.diagnostician = Diagnostician(clock=self.clock, timings=TIMINGS, contents=self._contents)
+
+    async def _contents(self, uid: str) -> Content:
+        return Content(records=PLAN.records, observed=None)
 
     def show(self, *refs: str, failing: bool = False, **changes: Any) -> None:
         for record in PLAN.published:

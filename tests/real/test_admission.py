@@ -237,6 +237,19 @@ REFUSED = {
         bundle(overrides={"links": [{"url": "javascript:alert(1)"}]}),
         "must be an http://, https:// or mailto: link",
     ),
+    "a link without a host": (
+        bundle(overrides={"links": [{"url": "http://?"}]}),
+        "must name the host",
+    ),
+    "a link that is a scheme": (bundle(overrides={"links": [{"url": "https://"}]}), "must name the host"),
+    "a mail link with a host": (
+        bundle(overrides={"links": [{"url": "mailto://a:b"}]}),
+        "must be an http://, https:// or mailto: link",
+    ),
+    "a link with a blank title": (
+        bundle(overrides={"links": [{"url": "https://a.example", "title": " "}]}),
+        "spec.overrides.links[0].title",
+    ),
     "an unknown stale policy": (bundle(stalePolicy="Ignore"), 'supported values: "Refresh", "Report"'),
 }
 

@@ -44,7 +44,8 @@ HttpUrl = Annotated[
 """An http or https URL without user name, query and fragment, its host and port by the rule of
 :mod:`skillmeat_operator.api.urls`."""
 
-_LINK: Final = r"^(https?://|mailto:)[!-~]+$"
+# `mailto:` with a slash behind would be read as a URL with a host.
+_LINK: Final = r"^(https?://|mailto:[!-.0-~])[!-~]*$"
 
 
 def _check_link(link: str) -> str:
@@ -63,7 +64,7 @@ LinkUrl = Annotated[
         pattern=_LINK,
         json_schema_extra=rules(
             Rule(f"self.matches(r'{_LINK}')", "must be an http://, https:// or mailto: link without spaces"),
-            Rule(f"!self.matches(r'^https?://[!-~]+$') || {_EXACT_HOST}", urls.HOST_HELP),
+            Rule(f"!self.matches(r'^https?://') || {_EXACT_HOST}", urls.HOST_HELP),
         ),
     ),
 ]
@@ -101,6 +102,9 @@ DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA
 
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 """One line of text."""
+
+Words = Annotated[str, Field(min_length=1, max_length=253, pattern=r"[^\s\x00-\x20\x7f-\xa0]")]
+"""One line of text that shows something."""
 
 LongText = Annotated[str, Field(max_length=4096)]
 """A paragraph."""

@@ -17,6 +17,7 @@ from skillmeat_operator.api.v1alpha1.fields import (
     NamePrefix,
     ShortText,
     Tags,
+    Words,
 )
 
 
@@ -146,7 +147,7 @@ class Link(ApiModel):
 
     url: LinkUrl
     """Where the link leads."""
-    title: ShortText | None = None
+    title: Words | None = None
     """Text of the link."""
     icon: EntityName | None = None
     """Key of an icon the portal knows, for example `docs`."""

@@ -27,6 +27,7 @@ from skillmeat_operator.domain.decide.normalised import NormalisedTemplates
 from skillmeat_operator.domain.decide.staleness import is_stale
 from skillmeat_operator.domain.observation import Json, StalenessReading
 from skillmeat_operator.domain.rules.entity_rules import Violation, is_template, violations
+from skillmeat_operator.domain.rules.origins import of_overrides
 from skillmeat_operator.domain.snapshot.model import Record, SourceFacts
 from skillmeat_operator.domain.template.entity import (
     annotation,
@@ -311,9 +312,16 @@ def _candidate(
         if is_template(element):
             normalised = templates.of(element, context=context)
             entity, ref, broken = normalised.entity, normalised.ref, normalised.violations
-            if declaration is not None and declaration.bundle.spec.overrides != _NO_OVERRIDES:
-                entity = apply_overrides(entity, declaration.bundle.spec.overrides)
-                ref, broken = entity_ref(entity), violations(entity)
+            overrides = declaration.bundle.spec.overrides if declaration is not None else _NO_OVERRIDES
+            if declaration is not None and overrides != _NO_OVERRIDES:
+                entity = apply_overrides(entity, overrides)
+                ref = entity_ref(entity)
+                broken = of_overrides(
+                    violations(entity),
+                    before=broken,
+                    overrides=overrides,
+                    bundle=declaration.bundle.name,
+                )
         else:
             broken = (_NO_TEMPLATE,)
         if broken:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from skillmeat_operator.api.keys import MANAGED_BY
 from skillmeat_operator.domain.observation import Json
 from skillmeat_operator.domain.rules.entity_rules import violations
+from skillmeat_operator.domain.rules.origins import of_defaults
 from skillmeat_operator.domain.rules.violation import Violation
 from skillmeat_operator.domain.template.entity import entity_ref
 from skillmeat_operator.domain.template.normalise import NormaliseContext, normalise
@@ -44,11 +45,21 @@ class NormalisedTemplates:
         kept = self._kept.get(key)
         if kept is None:
             entity = normalise(element, context=context)
-            kept = element, Normalised(entity, entity_ref(entity), tuple(violations(entity)))
+            kept = element, Normalised(entity, entity_ref(entity), _violations(element, entity, context))
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[key] = kept
         return _marked(kept[1], context.managed_by)
+
+
+def _violations(
+    element: Mapping[str, Json], entity: Json, context: NormaliseContext
+) -> tuple[Violation, ...]:
+    found = violations(entity)
+    if not found or context.defaults is None:
+        return found
+    without = violations(normalise(element, context=replace(context, defaults=None)))
+    return of_defaults(found, without=without)
 
 
 def _marked(one: Normalised, marker: str) -> Normalised:

@@ -1,4 +1,6 @@
-"""JSON from servers that are not trusted: what is none is an error of ours, and depth is no crash."""
+"""JSON from servers that are not trusted: what is none is an error of ours, depth is no crash, and what one
+value holds spoils no other.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,9 @@ PRUNE_DEPTH = 66
 above the depth that the rules for entities allow (64): such an element is still seen to be too deep."""
 LONGEST_PRUNED = 4 * 1024 * 1024
 """Characters of one element that are looked at for that."""
+
+_LONGEST_INTEGER = 400
+"""Digits of an integer; a longer one is out of range for any double, and Python refuses to read it."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -60,10 +65,8 @@ def parse_elements(body: bytes, *, most: int) -> list[Any]:
 
 
 def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidJsonError("not UTF-8") from error
+    # A byte that is no UTF-8 becomes a lone surrogate.
+    return body.decode("utf-8-sig", "surrogateescape")
 
 
 def _elements(text: str) -> Iterator[Any]:
@@ -127,16 +130,13 @@ def _expect_end(text: str, at: int) -> None:
         raise InvalidJsonError("something follows the array")
 
 
-def _finite(text: str) -> float:
-    """A number that Python would read as infinity, such as 1e999, cannot be written back as JSON."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise InvalidJsonError("a number out of range")
-    return value
+def _whole(text: str) -> int | float:
+    return (
+        int(text) if len(text) <= _LONGEST_INTEGER else math.copysign(math.inf, 1 if text[0] != "-" else -1)
+    )
 
 
-def _no_constant(_: str) -> Any:
-    raise InvalidJsonError("NaN and Infinity are not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+# What one value holds is no fault of the others beside it: numbers out of range, NaN, which servers in Python
+# write, half a character and control characters are let through, for the rules to refuse the one template that
+# has them.
+_DECODER = json.JSONDecoder(parse_int=_whole, strict=False)

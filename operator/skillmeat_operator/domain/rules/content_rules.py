@@ -42,8 +42,10 @@ _SIGNS: Final = (
     *("secrets", "constructor", "\\\\", "\\u0000", "NaN", "Infinity"),
     *(f'"{key}"' for key in sorted(_PLACEHOLDERS)),
 )
-_LONG_NUMBER: Final = re.compile("[0-9]{300}")
-_LARGEST_INTEGER_BITS: Final = 1023
+_LONG_NUMBER: Final = re.compile("[0-9]{16}")
+_LARGEST_INTEGER: Final = 2**53 - 1
+"""``Number.MAX_SAFE_INTEGER``: a larger one comes back from the portal as another
+(``facts/backstage.md``, section 12)."""
 
 _SHRINK: Final = "make the bundle smaller in SkillMeat"
 _CLEAN: Final = "remove it from the bundle in SkillMeat"
@@ -95,7 +97,11 @@ def content_violations(entity: Json) -> Iterator[Violation]:
             for rule in _text_faults(node):
                 yield violation(spelled(path), rule, _CLEAN)
         elif not _is_plain_scalar(node):
-            yield violation(spelled(path), "must be a number that JSON can hold", _CLEAN)
+            yield violation(
+                spelled(path),
+                f"must be a number that the portal can hold, an integer of at most {_LARGEST_INTEGER}",
+                "write it as a string in SkillMeat",
+            )
 
 
 def _has_a_sign(entity: Json) -> bool:
@@ -141,5 +147,5 @@ def _is_plain_scalar(node: Json) -> bool:
     if node is None or isinstance(node, bool):
         return True
     if isinstance(node, int):
-        return node.bit_length() <= _LARGEST_INTEGER_BITS
+        return abs(node) <= _LARGEST_INTEGER
     return isinstance(node, float) and math.isfinite(node)

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillmeat_operator.adapters.http.json_body import PRUNE_DEPTH, InvalidJsonError, parse, parse_elements
+from skillmeat_operator.domain.rules.content_rules import content_violations
+from skillmeat_operator.domain.snapshot.storable import dump, load
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -28,11 +30,7 @@ NOT_JSON = [
     pytest.param(b"[1,]", id="trailing-comma"),
     pytest.param(b"[1 2]", id="missing-comma"),
     pytest.param(b"[1] [2]", id="two-arrays"),
-    pytest.param(b"[NaN]", id="nan"),
-    pytest.param(b"[-Infinity]", id="infinity"),
-    pytest.param(b"[1e999]", id="number-out-of-range"),
-    pytest.param(b'["\xff"]', id="not-utf-8"),
-    pytest.param(b"[" + b"9" * 5000 + b"]", id="integer-without-end"),
+    pytest.param(b"\xff\xfe[\x00]\x00", id="utf-16"),
     pytest.param(b"<!doctype html>", id="html"),
 ]
 
@@ -43,6 +41,27 @@ def test_what_is_not_json(body: bytes) -> None:
         parse(body)
     with pytest.raises(InvalidJsonError):
         parse_elements(body, most=10)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"NaN", id="nan"),
+        pytest.param(b"-Infinity", id="infinity"),
+        pytest.param(b"1e999", id="number-out-of-range"),
+        pytest.param(b'"\xff"', id="not-utf-8"),
+        pytest.param(b'"\xed\xa0\x80"', id="half-a-character"),
+        pytest.param(b'"\x00"', id="nul"),
+        pytest.param(b"9" * 5000, id="integer-without-end"),
+        pytest.param(b"-" + b"9" * 5000, id="negative-integer-without-end"),
+        pytest.param(b"12345678901234567890", id="integer-that-javascript-changes"),
+    ],
+)
+def test_what_one_element_holds_spoils_no_other(value: bytes) -> None:
+    first, odd, last = parse_elements(b'[{"a": 1}, {"b": ' + value + b'}, {"c": "2"}]', most=3)
+    assert (first, last) == ({"a": 1}, {"c": "2"})
+    assert any(content_violations(odd))
+    assert load(dump(odd)).keys() == odd.keys(), "and it can be stored"
 
 
 @pytest.mark.parametrize("body", [b"null", b"{}", b'"a"', b"1", b'{"items": []}'])

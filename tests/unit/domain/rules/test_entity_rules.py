@@ -195,7 +195,13 @@ def test_placeholders(value: Any, field: str | None) -> None:
             {"a b\n": {"c.d": "\ud800"}}, "spec.steps[0].input.message[(unprintable)][c.d]", id="odd-path"
         ),
         pytest.param("😀 数据 \u2028 \x7f", None, id="whole-characters"),
-        pytest.param([10**300, -1.5, True, None, "NaN", "\\ud800 \\u0000"], None, id="ordinary-values"),
+        pytest.param(2**53, "spec.steps[0].input.message", id="integer-that-javascript-changes"),
+        pytest.param([0, -(10**19)], "spec.steps[0].input.message[1]", id="negative-integer"),
+        pytest.param(
+            [2**53 - 1, 1 - 2**53, 1e300, -1.5, True, None, "NaN", "\\ud800 \\u0000"],
+            None,
+            id="ordinary-values",
+        ),
     ],
 )
 def test_values_that_cannot_be_carried(value: Any, field: str | None) -> None:

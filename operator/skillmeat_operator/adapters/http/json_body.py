@@ -5,7 +5,6 @@ value holds spoils no other.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -131,12 +130,9 @@ def _expect_end(text: str, at: int) -> None:
 
 
 def _whole(text: str) -> int | float:
-    return (
-        int(text) if len(text) <= _LONGEST_INTEGER else math.copysign(math.inf, 1 if text[0] != "-" else -1)
-    )
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
-# What one value holds is no fault of the others beside it: numbers out of range, NaN, which servers in Python
-# write, half a character and control characters are let through, for the rules to refuse the one template that
-# has them.
+# What one value holds is no fault of the others: numbers out of range, NaN, which servers in Python write, half
+# a character and control characters are let through, for the rules to refuse the one template that has them.
 _DECODER = json.JSONDecoder(parse_int=_whole, strict=False)

@@ -108,7 +108,11 @@ class Remote:
         if problem is CallProblem.CREDENTIAL_MALFORMED:
             message = f"The value of {detail} is empty or no single line of ASCII: put a token there."
             return FailureKind.CREDENTIAL, Reason.AUTHENTICATION_FAILED, message
-        what = "CA certificates" if detail == CA_FIELD else "a client certificate with its unencrypted key"
+        what = (
+            "CA certificates"
+            if detail.startswith(CA_FIELD)
+            else "a client certificate with its unencrypted key"
+        )
         message = f"{self.tls_field}.{detail} cannot be read: put {what} there, in PEM."
         return FailureKind.CONFIGURATION, Reason.INVALID_CA, message
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
 
 CA_FIELD = "caRef"
 CLIENT_FIELD = "clientCertSecretRef"
+
+_BEGIN: Final = re.compile(rb"^-----BEGIN [A-Z0-9 ]*CERTIFICATE-----", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +47,52 @@ class TlsMaterial:
 def client_context(material: TlsMaterial) -> ssl.SSLContext:
     """A context that verifies certificate and host name, TLS 1.2 or newer.
 
+    What curl, kubectl and OpenSSL's own programs accept is accepted: every certificate of ``caRef`` is an end
+    of the chain by itself, an intermediate or the server's own too (curl, ``X509_V_FLAG_PARTIAL_CHAIN``), and
+    certificates need not have every extension of RFC 5280, which Python asks for from 3.13 on.
+
     Raises:
-        CallError: ``TLS_MATERIAL``; the detail names the field, ``caRef`` or ``clientCertSecretRef``.
+        CallError: ``TLS_MATERIAL``; the detail names the field, ``caRef`` or ``clientCertSecretRef``, and the
+            entry of a bundle.
     """
     context = ssl.create_default_context() if material.ca is None else _with_ca(material.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if material.certificate is not None or material.key is not None:
         _load_client(context, material.certificate or b"", material.key or b"")
     return context
 
 
 def _with_ca(ca: bytes) -> ssl.SSLContext:
+    text = ca.removeprefix(codecs.BOM_UTF8)
+    context = _trusting(text)
+    if context is not None:
+        return context
+    starts = [match.start() for match in _BEGIN.finditer(text)]
+    entries = [text[begin:end] for begin, end in pairwise([*starts, len(text)])]
+    unread = [number for number, entry in enumerate(entries, 1) if _trusting(entry) is None]
+    entry = f" (certificate {unread[0]} of {len(entries)})" if unread else ""
+    raise CallError(CallProblem.TLS_MATERIAL, CA_FIELD + entry)
+
+
+def _trusting(ca: bytes) -> ssl.SSLContext | None:
+    """A context that trusts these certificates; None where they cannot be read, or there are none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=ca.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        raise CallError(CallProblem.TLS_MATERIAL, CA_FIELD) from error
-    if not context.cert_store_stats()["x509_ca"]:
-        # An end certificate loads too and then verifies nothing.
-        raise CallError(CallProblem.TLS_MATERIAL, CA_FIELD)
-    return context
+        # As a file: text that is given to `cadata` may have comments in ASCII only, and no certificates with
+        # trust settings.
+        with _as_file(ca) as path:
+            context.load_verify_locations(cafile=path)
+    except (OSError, ValueError):
+        return None
+    return context if context.cert_store_stats()["x509"] else None
 
 
 def _load_client(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     try:
-        with _as_file(certificate + b"\n" + key) as path:
+        parts = (part.removeprefix(codecs.BOM_UTF8) for part in (certificate, key))
+        with _as_file(b"\n".join(parts)) as path:
             # Without a password callback OpenSSL would ask for one on the terminal.
             context.load_cert_chain(path, password=_no_password)
     except (OSError, ValueError) as error:
@@ -80,13 +107,13 @@ def _no_password() -> bytes:
 def _as_file(content: bytes) -> Iterator[str]:
     """A path to read the content from: in memory where the system can, else a private temporary file."""
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
+        descriptor = os.memfd_create("certificates", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             yield f"/proc/self/fd/{descriptor}"
         return
-    with tempfile.NamedTemporaryFile(prefix="client-certificate-") as named:
+    with tempfile.NamedTemporaryFile(prefix="certificates-") as named:
         named.write(content)
         named.flush()
         yield named.name

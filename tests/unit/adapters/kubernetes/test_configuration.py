@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import ssl
 from types import SimpleNamespace
 
 import pytest
+from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import incluster_config
 
 from skillmeat_operator.adapters.kubernetes import configuration
 from skillmeat_operator.adapters.kubernetes.configuration import AccessError, find_access
+from tests.unit.adapters.pki import HOST, issued, shakes_hands
 
 IN_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
@@ -139,3 +142,35 @@ async def test_access_has_bounds_and_no_proxy(kubeconfig):
 
 async def test_repr_holds_no_token(kubeconfig):
     assert "first" not in repr(await find_access(kubeconfig=str(kubeconfig), environ={}))
+
+
+@pytest.mark.parametrize("where", ["pod", "kubeconfig"])
+async def test_the_api_servers_certificate_is_judged_as_kubectl_judges_it(
+    account, kubeconfig, tmp_path, monkeypatch, where
+):
+    """Plain openssl writes no key identifiers, which Python 3.13 asks for by default."""
+    root = issued("kubernetes", ca=True)
+    server = issued(HOST, root, ca=False)
+    (account / "ca.crt").write_bytes(root.pem)
+    content = json.loads(kubeconfig.read_text())
+    authority = {"server": f"https://{HOST}", "certificate-authority": str(account / "ca.crt")}
+    content["clusters"][0]["cluster"] = authority
+    kubeconfig.write_text(json.dumps(content))
+    create = ssl.create_default_context
+
+    def strict(*args, **kwargs):
+        context = create(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    if where == "pod":
+        access = await find_access(environ=IN_POD, service_account_dir=account)
+    else:
+        access = await find_access(kubeconfig=str(kubeconfig))
+    context = RESTClientObject(access.configuration).ssl_context
+    assert shakes_hands(context, server)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shakes_hands(context, server, host="another.example.com")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shakes_hands(context, issued(HOST, issued("other", ca=True), ca=False))

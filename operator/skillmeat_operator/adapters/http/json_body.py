@@ -133,6 +133,7 @@ def _whole(text: str) -> int | float:
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
-# What one value holds is no fault of the others: numbers out of range, NaN, which servers in Python write, half
-# a character and control characters are let through, for the rules to refuse the one template that has them.
+# What one value holds is no fault of the others: numbers out of range, NaN, which servers in Python write,
+# half a character and control characters are let through, for the rules to refuse the one template that has
+# them.
 _DECODER = json.JSONDecoder(parse_int=_whole, strict=False)

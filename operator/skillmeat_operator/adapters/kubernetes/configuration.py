@@ -195,7 +195,7 @@ def _configuration() -> Any:
     # Proxies of the environment are for the world outside; a kubeconfig's own proxy-url still counts.
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.retries = None
-    # kubectl's verdict: chain and name are verified, and no more. From 3.13 on Python asks for extensions that
-    # the certificates of some clusters do not have (EKS, microk8s).
+    # kubectl's verdict: chain and name are verified, and no more. From 3.13 on Python asks for extensions
+    # that the certificates of some clusters do not have (EKS, microk8s).
     configuration.disable_strict_ssl_verification = True
     return configuration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 
@@ -20,9 +21,10 @@ class Host:
     def __str__(self) -> str:
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
-    @classmethod
-    def of(cls, url: str) -> Host:
-        """The host of an http or https URL.
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(url: str) -> Host:
+        """The host of an http or https URL; a thousand objects name the same few.
 
         Raises:
             UrlError: it is no such URL (:func:`skillmeat_operator.api.urls.parse_url`), or the client cannot
@@ -33,7 +35,7 @@ class Host:
             httpx.Request("GET", url)
         except (httpx.InvalidURL, UnicodeError):
             raise UrlError(HOST_HELP) from None
-        return cls(name=canonical_name(parsed.host), port=parsed.port)
+        return Host(name=canonical_name(parsed.host), port=parsed.port)
 
     @property
     def is_loopback_name(self) -> bool:

@@ -171,7 +171,7 @@ def record_of(candidate: Candidate, previous: Record | None) -> Record:
         bundle_version=candidate.version,
         generated_at=built,
         content_hash=digest,
-        entity=seal(candidate.entity, generated_at=built, stale=stale),
+        entity=seal(candidate.entity, digest=digest, generated_at=built, stale=stale),
         held=None,
         lost_since=None,
         bundle_status=candidate.bundle_status,

@@ -28,7 +28,6 @@ from skillmeat_operator.domain.template.entity import (
     ROOT_KEYS,
     bundle_id,
     canonical_json,
-    content_hash,
 )
 from skillmeat_operator.domain.template.grammar import full_ref, is_bundle_id, is_web_url
 from skillmeat_operator.domain.template.merging import merged
@@ -130,13 +129,16 @@ def apply_overrides(entity: Mapping[str, Json], overrides: Overrides) -> dict[st
     return changed
 
 
-def seal(entity: Mapping[str, Json], *, generated_at: str | None, stale: bool | None) -> dict[str, Json]:
+def seal(
+    entity: Mapping[str, Json], *, digest: str, generated_at: str | None, stale: bool | None
+) -> dict[str, Json]:
     """Return an entity as the document has it: with its timestamp, its stale flag and its content hash.
 
     Nested values are shared with ``entity``, which is not changed.
 
     Args:
         entity: one without violations.
+        digest: its content hash, which what is added here does not change.
         generated_at: value for ``skillmeat.io/generated-at``, the one pinned with the content;
             None removes it.
         stale: value for ``skillmeat.io/template-stale``; None removes it.
@@ -151,13 +153,11 @@ def seal(entity: Mapping[str, Json], *, generated_at: str | None, stale: bool | 
     wanted = {
         GENERATED_AT: generated_at,
         TEMPLATE_STALE: None if stale is None else str(stale).lower(),
-        CONTENT_HASH: None,
+        CONTENT_HASH: digest,
     }
     kept = {key: value for key, value in annotations.items() if key.lower() not in wanted}
     kept.update((key, value) for key, value in wanted.items() if value is not None)
-    sealed: dict[str, Json] = {**entity, "metadata": {**metadata, "annotations": kept}}
-    kept[CONTENT_HASH] = content_hash(sealed)
-    return sealed
+    return {**entity, "metadata": {**metadata, "annotations": kept}}
 
 
 def _apart(entity: Mapping[str, Json]) -> dict[str, Json]:

@@ -258,7 +258,7 @@ def test_any_template_is_normalised_and_the_original_left_alone(raw: dict[str, A
 def test_what_is_valid_can_be_sealed_and_stays_valid(raw: dict[str, Any]) -> None:
     entity = normalise({**raw, "spec": {"type": "service", "steps": []}}, context=context())
     if not violations(entity):
-        sealed = seal(entity, generated_at="2026-04-20T10:30:00Z", stale=True)
+        sealed = seal(entity, digest=content_hash(entity), generated_at="2026-04-20T10:30:00Z", stale=True)
         assert violations(sealed) == ()
         assert sealed["metadata"]["annotations"]["skillmeat.io/content-hash"] == content_hash(entity)
 
@@ -333,7 +333,7 @@ def test_seal(generated_at: str | None, stale: bool | None, expected: tuple[str 
     said = {"skillmeat.io/generated-at": "old", "skillmeat.io/template-stale": "true", "x": "y"}
     entity = normalise(template(annotations=said), context=context())
     before = deepcopy(entity)
-    sealed = seal(entity, generated_at=generated_at, stale=stale)
+    sealed = seal(entity, digest=content_hash(entity), generated_at=generated_at, stale=stale)
     annotations = sealed["metadata"]["annotations"]
     assert entity == before
     assert (
@@ -347,7 +347,7 @@ def test_seal(generated_at: str | None, stale: bool | None, expected: tuple[str 
 def test_what_violates_the_rules_is_not_sealed() -> None:
     entity = normalise(template(annotations=["a", "list"]), context=context())
     with pytest.raises(TypeError, match="cannot be published"):
-        seal(entity, generated_at=None, stale=None)
+        seal(entity, digest=content_hash(entity), generated_at=None, stale=None)
 
 
 @pytest.mark.parametrize("part", ["labels", "annotations"])
@@ -386,7 +386,7 @@ def test_another_spelling_of_a_reserved_annotation_is_dropped_and_never_replaces
             defaults=EntityDefaults.model_construct(annotations={"skillmeat.io/Generated-At": "x"})
         ),
     )
-    sealed = seal(entity, generated_at="2026-01-01T00:00:00Z", stale=False)
+    sealed = seal(entity, digest=content_hash(entity), generated_at="2026-01-01T00:00:00Z", stale=False)
     assert sealed["metadata"]["annotations"] == {
         "skillmeat.io/bundle-id": BUNDLE,
         "skillmeat.io/managed-by": MARKER,

@@ -158,7 +158,7 @@ def disabled(stage: Stage) -> None:
     number = len(BUNDLES)
     stage.until(
         source_says("Ready", "True"),
-        counts(discovered=number, published=number, inCatalog=number, orphaned=0),
+        counts(discovered=number, published=number, inCatalog=number),
         published(without=RETIRED),
         within=SWEEP_SECONDS,
     )

@@ -141,7 +141,7 @@ def test_a_disabled_template_is_in_no_count(leaving: Leaving) -> None:
         ),
         what="the counts without what left",
     )
-    assert counts(tenant, "held", "missing", "invalid", "conflicting", "orphaned") == (0, 0, 0, 0, 0)
+    assert counts(tenant, "held", "missing", "invalid", "conflicting") == (0, 0, 0, 0)
     assert [one["metadata"]["title"] for one in tenant.marked()] == [f"{tenant.namespace}-kept"]
     tenant.wait_ready(reason="Succeeded")
 

@@ -11,6 +11,8 @@ from skillmeat_operator.api.v1alpha1.durations import format_duration
 Schema = dict[str, Any]
 
 _RULES: Final = "x-kubernetes-validations"
+_MAP_TYPE: Final = "x-kubernetes-map-type"
+_LIST_TYPE: Final = "x-kubernetes-list-type"
 
 
 class _Generator(GenerateJsonSchema):
@@ -59,6 +61,10 @@ def _convert(node: Schema, definitions: dict[str, Schema]) -> Schema:
         schema["default"] = {}
     elif default is not None and default != []:
         schema["default"] = default
+    if schema.get(_MAP_TYPE) == "atomic" or (
+        schema.get("type") == "array" and schema.get(_LIST_TYPE, "atomic") == "atomic"
+    ):
+        _drop_defaults_inside(schema)
     return schema
 
 
@@ -83,6 +89,13 @@ def _inlined(node: Schema, definitions: dict[str, Schema]) -> Schema:
 def _drop_defaults(node: Schema, *, keep: bool) -> None:
     if not keep:
         node.pop("default", None)
+    _drop_defaults_inside(node)
+
+
+def _drop_defaults_inside(node: Schema) -> None:
+    """What is atomic belongs to who applied it: a value that the API server adds is drift to them, as a
+    server-side diff of Argo CD shows it. The models have these defaults.
+    """
     for field in node.get("properties", {}).values():
         _drop_defaults(field, keep=False)
     for key in ("items", "additionalProperties"):

@@ -48,14 +48,18 @@ class EntityCounts(ApiModel):
     """Published entities that the catalog shows with their current content."""
     missing: Count = 0
     """Published entities that the catalog does not show, or shows with other content."""
-    repaired: Count = 0
-    """Published entities that were repaired because Backstage would have refused them."""
+    repaired: Count | None = None
+    """Published entities that were repaired because Backstage would have refused them; absent until that is
+    checked.
+    """
     stale: Count = 0
     """Templates of which SkillMeat has something newer than what it serves."""
-    orphaned: Count = 0
-    """Entities of ours in the catalog that no document lists any more."""
-    not_runnable: Count = 0
-    """Entities in the catalog with a step whose action the portal does not have."""
+    orphaned: Count | None = None
+    """Entities of ours in the catalog that no document lists any more; absent until that is checked."""
+    not_runnable: Count | None = None
+    """Entities in the catalog with a step whose action the portal does not have; absent until that is
+    checked.
+    """
 
 
 class Removal(ApiModel):

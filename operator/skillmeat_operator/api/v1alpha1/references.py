@@ -20,7 +20,7 @@ class SecretKeyReference(ApiModel):
     name: ObjectName
     """Name of the Secret in the namespace of this object."""
     key: DataKey = "token"
-    """Key in the Secret's data whose value is used."""
+    """Key in the Secret's data whose value is used; where it is absent, token."""
 
 
 class CertificateReference(ApiModel):
@@ -49,7 +49,7 @@ class CAReference(ApiModel):
     name: ObjectName
     """Name of that object in the namespace of this object."""
     key: DataKey = "ca.crt"
-    """Key in its data whose value is one or more PEM certificates."""
+    """Key in its data whose value is one or more PEM certificates; where it is absent, ca.crt."""
 
 
 class SourceReference(ApiModel):

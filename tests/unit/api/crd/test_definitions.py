@@ -172,3 +172,24 @@ def test_examples_have_only_fields_the_schema_knows(name: str) -> None:
                 yield from used(child, f"{path}[]")
 
     assert [path for path in used(example["spec"], ".spec") if path not in known] == []
+
+
+def defaults_inside_atomic(node: dict[str, Any], path: str = "", *, inside: bool = False) -> list[str]:
+    found = [path] if inside and "default" in node else []
+    is_list = node.get("type") == "array"
+    atomic = (
+        node.get("x-kubernetes-map-type") == "atomic"
+        or (is_list and node.get("x-kubernetes-list-type", "atomic") == "atomic")
+    )  # fmt: skip
+    children = {f"{path}.{name}": child for name, child in node.get("properties", {}).items()}
+    children |= {
+        f"{path}[]": node[key] for key in ("items", "additionalProperties") if isinstance(node.get(key), dict)
+    }
+    for name, child in children.items():
+        found += defaults_inside_atomic(child, name, inside=inside or atomic)
+    return found
+
+
+@pytest.mark.parametrize("crd", crds(), ids=lambda crd: str(crd["spec"]["names"]["kind"]))
+def test_nothing_is_filled_into_what_belongs_to_who_applied_it(crd: dict[str, Any]) -> None:
+    assert defaults_inside_atomic(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]) == []

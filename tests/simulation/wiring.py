@@ -19,7 +19,7 @@ from typing import Any, cast
 from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.egress import Egress, EgressPolicy
 from skillmeat_operator.adapters.http.pools import Transports
-from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
+from skillmeat_operator.adapters.kubernetes.client import FIELD_MANAGER, KubernetesClient
 from skillmeat_operator.controller import operator as operator_module
 from skillmeat_operator.controller.watch.watch_health import Absence, WatchKey, ended
 from skillmeat_operator.controller.watch.watching import Watching
@@ -37,7 +37,7 @@ class Config:
     """The operator's settings, as ``OperatorConfig`` describes them."""
 
     namespaces: tuple[str, ...] = ()
-    operator_namespace: str = NAMESPACE
+    operator_namespace: str | None = NAMESPACE
     cluster_id: str | None = None
     kubeconfig: None = None
     context: None = None
@@ -160,6 +160,7 @@ async def start(
     client = KubernetesClient.__new__(KubernetesClient)
     client.namespace = NAMESPACE
     client._transport = cast(Any, server)
+    client._managed = {"fieldManager": FIELD_MANAGER}
     policy = EgressPolicy.of_flags(
         allowed_hosts=config.allowed_hosts,
         cluster_wide=True,

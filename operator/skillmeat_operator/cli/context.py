@@ -11,10 +11,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from skillmeat_operator.api.keys import KindNames
-    from skillmeat_operator.cli.cluster.kubeconfig import ClusterChoice
     from skillmeat_operator.cli.output.console import Console
 
 Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChoice:
+    """Which cluster to talk to, as flags and environment name it."""
+
+    kubeconfig: str | None = None
+    """File of --kubeconfig; None: where kubectl looks."""
+    context: str | None = None
+    """Name of --context; None: the current one."""
+    request_timeout: float = 15.0
+    """Seconds for one call to the API server."""
 
 
 class Cluster(Protocol):
@@ -23,6 +34,11 @@ class Cluster(Protocol):
     Every call has a time-out. All raise CommandError with one sentence when the API server cannot be reached,
     does not know the kinds, or refuses the call.
     """
+
+    @property
+    def namespace(self) -> str:
+        """Namespace that counts where none is given: that of the kubeconfig's context, or of the pod."""
+        ...
 
     async def list(self, kind: KindNames, namespace: str | None) -> list[Json]:
         """Return all objects of the kind, of one namespace or of all (None)."""

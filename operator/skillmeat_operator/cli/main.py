@@ -6,7 +6,6 @@ needs neither a cluster nor the packages that talk to one.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
 import os
@@ -17,10 +16,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+from click.shell_completion import shell_complete
+
 from skillmeat_operator import __version__
-from skillmeat_operator.cli.command import SentenceParser, leading_command
+from skillmeat_operator.cli.command import Command, Program, sentence_of
+from skillmeat_operator.cli.completion import COMPLETE_VARIABLE
 from skillmeat_operator.cli.context import Context
-from skillmeat_operator.cli.errors import CommandError, ExitCode, WrongUseError
+from skillmeat_operator.cli.errors import CommandError, ExitCode
+from skillmeat_operator.cli.options import leading_options
 from skillmeat_operator.cli.output.console import Console, swallow_broken_pipe
 
 if TYPE_CHECKING:
@@ -35,27 +39,45 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "suspend": "Stop working on an object.",
         "resume": "Go on working on a suspended object.",
         "portal-config": "Print the lines that a portal's app-config needs for a CatalogSource.",
+        "completion": "Print the script that makes a shell complete the program.",
     }
 )
 """Commands with one line of help, in the order of the help text; each lives in the module of its name."""
 
 PROGRAM: Final = "skillmeat-operator"
 PLUGIN: Final = "kubectl-skillmeat"
-_FLAGS_WITH_VALUES: Final = ("-n", "--namespace", "--context", "--kubeconfig")
 _INTERRUPTED: Final = 130
 """128 + SIGINT, as shells count."""
+_HELP_WIDTH: Final = 110
 
 
-def command_module(name: str) -> Any:
-    """Load the module of a command: it has `COMMAND` and `execute(arguments, context) -> exit code`."""
-    return importlib.import_module(f"skillmeat_operator.cli.commands.{name.replace('-', '_')}")
+def command(name: str) -> Command:
+    """Load a command; its module has `COMMAND`."""
+    module: Any = importlib.import_module(f"skillmeat_operator.cli.commands.{name.replace('-', '_')}")
+    found: Command = module.COMMAND
+    return found
+
+
+def program() -> Program:
+    """Return the program as click runs it and completes it."""
+    made = Program(
+        COMMANDS,
+        command,
+        shared=leading_options(),
+        help="Keeps a Backstage catalog in step with SkillMeat and says in status whether it is.",
+        subcommand_metavar="COMMAND [ARGS]...",
+        context_settings={"max_content_width": _HELP_WIDTH, "help_option_names": ["-h", "--help"]},
+    )
+    return click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of this process and return its exit code."""
     invoked = Path(sys.argv[0]).name
-    program = PLUGIN.replace("-", " ", 1) if invoked.startswith(PLUGIN) else PROGRAM
-    context = process_context(program)
+    name = PLUGIN.replace("-", " ", 1) if invoked.startswith(PLUGIN) else PROGRAM
+    if COMPLETE_VARIABLE in os.environ:
+        return shell_complete(program(), {}, name, COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
+    context = process_context(name)
     try:
         code = dispatch(sys.argv[1:] if arguments is None else arguments, context)
         sys.stdout.flush()
@@ -70,23 +92,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def dispatch(arguments: Sequence[str], context: Context) -> int:
     """Run the command the arguments name and return its exit code; an error becomes one line on stderr."""
     try:
-        parser = _program_parser(context.program)
-        ordered = leading_command(arguments, tuple(COMMANDS), takes_value=_FLAGS_WITH_VALUES)
-        if not ordered:
-            context.console.print(parser.format_help().rstrip("\n"))
-            return ExitCode.WRONG_USE
-        if ordered[0] not in COMMANDS:
-            parser.parse_args(ordered)
-            raise WrongUseError(f"{ordered[0]!r} is no command; see `{context.program} --help`.")
-        module = command_module(ordered[0])
-        parsed = module.COMMAND.parser(context.program).parse_args(ordered[1:])
-        return int(module.execute(parsed, context))
+        made = program()
+        with made.make_context(context.program, list(arguments), obj=context) as parsed:
+            return int(made.invoke(parsed))
+    except click.exceptions.NoArgsIsHelpError as error:
+        context.console.print(error.ctx.get_help() if error.ctx is not None else "")
+        return ExitCode.WRONG_USE
+    except click.UsageError as error:
+        context.console.progress(f"error: {sentence_of(error)}")
+        return ExitCode.WRONG_USE
+    except click.exceptions.Exit as stop:
+        # After --help and --version, which have printed already.
+        return stop.exit_code
     except CommandError as error:
         context.console.progress(f"error: {error}")
         return error.exit_code
-    except SystemExit as stop:
-        # argparse ends the process after --help and --version; both have printed already.
-        return int(stop.code or 0)
 
 
 def process_context(program: str) -> Context:
@@ -101,22 +121,6 @@ def process_context(program: str) -> Context:
         new_token=_fresh_token,
         open_cluster=_open_cluster,
     )
-
-
-def _program_parser(program: str) -> argparse.ArgumentParser:
-    width = max(map(len, COMMANDS))
-    listed = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
-    parser = SentenceParser(
-        prog=program,
-        usage=f"{program} COMMAND [options]",
-        description="Keeps a Backstage catalog in step with SkillMeat and says in status whether it is.",
-        epilog=f"commands:\n{listed}\n\nHelp of one command: {program} COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
-    return parser
 
 
 def _fresh_token() -> str:

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from skillmeat_operator.api.keys import KINDS
 from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, REASONS, ConditionDeclaration, Polarity
-from skillmeat_operator.cli.command import Command, Option, SentenceParser
-from skillmeat_operator.cli.errors import CommandError, ExitCode
-from skillmeat_operator.cli.main import COMMANDS, PROGRAM, command_module
+from skillmeat_operator.cli.command import Command, Option, Positional
+from skillmeat_operator.cli.errors import ExitCode
+from skillmeat_operator.cli.main import COMMANDS, PROGRAM, command
 from skillmeat_operator.cli.settings.settings import flag_fields
 
 if TYPE_CHECKING:
@@ -51,14 +53,14 @@ def command_line_page() -> str:
         listed,
     ]
     for name in COMMANDS:
-        command: Command = command_module(name).COMMAND
-        parts += [f"## {name}", command.description]
+        told: Command = command(name)
+        parts += [f"## {name}", told.description]
         if name == "run":
             parts.append(_settings_table())
-        elif command.options:
-            parts.append(_options_table(command.options))
-        examples = "\n".join(f"{PROGRAM} {example}" for example in command.examples)
-        parts += [f"```sh\n{examples}\n```", f"Exit code: {command.exits}"]
+        elif told.params:
+            parts.append(_params_table(told.params))
+        examples = "\n".join(f"{PROGRAM} {example}" for example in told.examples)
+        parts += [f"```sh\n{examples}\n```", f"Exit code: {told.exits}"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -104,23 +106,19 @@ def outdated(directory: Path) -> list[Path]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check the pages and return the exit code."""
-    parser = SentenceParser(prog="python -m skillmeat_operator.cli.reference", allow_abbrev=False)
-    parser.add_argument("--check", action="store_true", help="Only tell which pages are out of date.")
-    parser.add_argument("directory", nargs="?", type=Path, default=DEFAULT_DIRECTORY, metavar="DIR")
-    try:
-        parsed = parser.parse_args(arguments)
-    except CommandError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    if not parsed.check:
-        write(parsed.directory)
-        return ExitCode.DONE
-    differing = outdated(parsed.directory)
+@click.command(help="Write the reference pages into DIR.")
+@click.option("--check", is_flag=True, help="Only tell which pages are out of date.")
+@click.argument("directory", type=click.Path(path_type=Path), default=DEFAULT_DIRECTORY, metavar="[DIR]")
+def main(check: bool, directory: Path) -> None:
+    """Write or check the pages."""
+    if not check:
+        write(directory)
+        return
+    differing = outdated(directory)
     for path in differing:
-        sys.stderr.write(f"error: {path} is out of date: run `make generate` and commit it.\n")
-    return ExitCode.NOT_WELL if differing else ExitCode.DONE
+        click.echo(f"error: {path} is out of date: run `make generate` and commit it.", err=True)
+    if differing:
+        sys.exit(ExitCode.NOT_WELL)
 
 
 def _settings_table() -> str:
@@ -136,17 +134,16 @@ def _settings_table() -> str:
     return table(("flag", "environment variable", "default", "meaning"), rows)
 
 
-def _options_table(options: Sequence[Option]) -> str:
-    rows = [
-        (_spelling(option), option.default_text or option.default or "", option.help) for option in options
-    ]
+def _params_table(params: Sequence[click.Parameter]) -> str:
+    rows = []
+    for param in params:
+        if isinstance(param, Option):
+            metavar = f" {param.shown_metavar}" if param.shown_metavar else ""
+            spelling = ", ".join(f"`{name}{metavar}`" for name in param.opts)
+            rows.append((spelling, param.shown_default, param.help or ""))
+        elif isinstance(param, Positional):
+            rows.append((f"`{param.metavar}`", "", param.told))
     return table(("argument", "default", "meaning"), rows)
-
-
-def _spelling(option: Option) -> str:
-    if option.is_positional:
-        return f"`{option.metavar}`" if option.required else f"`[{option.metavar}]`"
-    return ", ".join(f"`{name} {option.metavar}`" if option.metavar else f"`{name}`" for name in option.names)
 
 
 def _condition_row(declared: ConditionDeclaration) -> tuple[str, ...]:
@@ -156,4 +153,4 @@ def _condition_row(declared: ConditionDeclaration) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -28,8 +28,8 @@ class OperatorConfig(Protocol):
         """Watched namespaces; empty for all."""
 
     @property
-    def operator_namespace(self) -> str:
-        """Namespace of the snapshots."""
+    def operator_namespace(self) -> str | None:
+        """Namespace of the snapshots; None for that of the way to the API server."""
 
     @property
     def cluster_id(self) -> str | None:

@@ -193,7 +193,7 @@ class Operator:
         timings = config.timings
         self._store = store = Store(tuple(config.namespaces))
         self._changes = changes = Changes(clock=clock)
-        snapshot_store = SnapshotStore(client, config.operator_namespace)
+        snapshot_store = SnapshotStore(client, config.operator_namespace or client.namespace or "default")
         self._publications = publications = Publications(snapshot_store, clock=clock)
         self._http = http
         connections = Connections(

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from skillmeat_operator.adapters.kubernetes.kubeconfig import KubeconfigError, KubeconfigFiles
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
-from skillmeat_operator.cli.cluster.kubeconfig import ClusterChoice
-from skillmeat_operator.cli.context import Context
-from skillmeat_operator.cli.errors import CommandError
+from skillmeat_operator.cli.context import ClusterChoice, Context
+from skillmeat_operator.cli.errors import CommandError, WrongUseError
 from skillmeat_operator.cli.main import dispatch
 from skillmeat_operator.cli.output.console import Console
 
@@ -46,6 +46,7 @@ class FakeCluster:
     lease_error: CommandError | None = None
     error: CommandError | None = None
     choices: list[ClusterChoice] = field(default_factory=list)
+    namespace: str = "team-a"
 
     def add(self, kind: KindNames, obj: Any) -> None:
         self.objects[kind.kind, obj["metadata"]["namespace"], obj["metadata"]["name"]] = obj
@@ -93,9 +94,11 @@ class CommandLine:
     def run(self, *arguments: str) -> int:
         return dispatch(arguments, self.context)
 
-    def in_colour(self) -> "CommandLine":
-        console = replace(self.context.console, colour=True)
-        return replace(self, context=replace(self.context, console=console))
+    def on_a_terminal(self, **environ: str) -> "CommandLine":
+        """The same on a terminal, 80 columns wide where COLUMNS does not say otherwise."""
+        out, err = Terminal(), Terminal()
+        console = Console(out=out, err=err, environ={"TERM": "xterm", "COLUMNS": "80", **environ})
+        return replace(self, context=replace(self.context, console=console), out=out, err=err)
 
     @property
     def printed(self) -> str:
@@ -104,6 +107,13 @@ class CommandLine:
     @property
     def said(self) -> str:
         return self.err.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A stream that says that somebody looks."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @dataclass
@@ -147,6 +157,11 @@ def commands(kubeconfig: Path) -> CommandLine:
     @asynccontextmanager
     async def open_cluster(choice: ClusterChoice) -> AsyncIterator[FakeCluster]:
         cluster.choices.append(choice)
+        try:
+            context = KubeconfigFiles.find(choice.kubeconfig, environ).context(choice.context)
+        except KubeconfigError as error:
+            raise WrongUseError(str(error)) from None
+        cluster.namespace = context.namespace or "default"
         yield cluster
 
     environ: Mapping[str, str] = {"KUBECONFIG": str(kubeconfig)}
@@ -188,7 +203,7 @@ def condition(
 
 COUNTS = {
     "discovered": 4, "selected": 3, "withheld": 0, "invalid": 0, "conflicting": 0, "published": 3, "held": 0,
-    "inCatalog": 3, "missing": 0, "repaired": 0, "stale": 0, "orphaned": 0, "notRunnable": 0,
+    "inCatalog": 3, "missing": 0, "stale": 0,
 }  # fmt: skip
 
 
@@ -209,6 +224,7 @@ def make_source(
             "namespace": namespace,
             "uid": f"uid-{name}",
             "generation": generation,
+            "creationTimestamp": ago(days=3),
             "annotations": annotations or {},
         },
         "spec": merge({"source": {"skillmeat": {"url": "http://skillmeat:8000"}}}, spec or {}),
@@ -233,7 +249,13 @@ def make_bundle(
 ) -> dict[str, Any]:
     ready = [condition("Ready", "True", "Succeeded")]
     return {
-        "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": generation},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{name}",
+            "generation": generation,
+            "creationTimestamp": ago(days=5),
+        },
         "spec": merge({"sourceRef": {"name": source}, "bundleRef": {"name": "Payments"}}, spec or {}),
         "status": {
             "observedGeneration": 1,

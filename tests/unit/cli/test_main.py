@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
-from skillmeat_operator.cli.main import COMMANDS, command_module
+from skillmeat_operator.cli.main import COMMANDS, command
 
 
 def test_without_arguments_it_lists_the_commands(commands) -> None:
@@ -19,14 +20,14 @@ def test_without_arguments_it_lists_the_commands(commands) -> None:
 def test_every_command_has_help_with_examples_and_exit_codes(commands, capsys, name: str) -> None:
     assert commands.run(name, "--help") == 0
     printed = capsys.readouterr().out
-    assert f"usage: skillmeat-operator {name}" in printed
-    assert "examples:\n  skillmeat-operator" in printed
-    assert "exit code: 0" in printed
+    assert f"Usage: skillmeat-operator {name}" in printed
+    assert "Examples:\n  skillmeat-operator" in printed
+    assert "Exit code: 0" in printed
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_lives_in_the_module_of_its_name(name: str) -> None:
-    assert command_module(name).COMMAND.name == name
+    assert command(name).name == name
 
 
 def test_version(commands, capsys) -> None:
@@ -35,27 +36,39 @@ def test_version(commands, capsys) -> None:
 
 
 WRONG = {
-    "unknown command": (["statsu"], "error: 'statsu' is no command; see `skillmeat-operator --help`.\n"),
+    "unknown command": (
+        ["statsu"],
+        "error: No such command 'statsu'; see `skillmeat-operator --help`.\n",
+    ),
     "unknown flag": (
         ["status", "--what"],
-        "error: unrecognized arguments: --what; see `skillmeat-operator status --help`.\n",
+        "error: No such option '--what'; see `skillmeat-operator status --help`.\n",
     ),
     "abbreviated flag": (
         ["status", "--all"],
-        "error: unrecognized arguments: --all; see `skillmeat-operator status --help`.\n",
+        "error: No such option '--all'; see `skillmeat-operator status --help`.\n",
     ),
     "a flag of a later version": (
         ["sync", "source/main", "--refresh"],
-        "error: unrecognized arguments: --refresh; see `skillmeat-operator sync --help`.\n",
+        "error: No such option '--refresh'; see `skillmeat-operator sync --help`.\n",
     ),
     "no name": (
         ["sync"],
-        "error: the following arguments are required: NAME; see `skillmeat-operator sync --help`.\n",
+        "error: Missing argument 'NAME'; see `skillmeat-operator sync --help`.\n",
     ),
     "name without kind": (["suspend", "main"], "error: Write source/NAME or bundle/NAME, not 'main'.\n"),
-    "both scopes": (
-        ["status", "-A", "-n", "x"],
-        "error: Give either --namespace or --all-namespaces, not both.\n",
+    "a flag in front that the command does not have": (
+        ["-A", "sync", "source/main"],
+        "error: No such option: --all-namespaces; see `skillmeat-operator sync --help`.\n",
+    ),
+    "two objects where one is meant": (
+        ["sync", "source", "a", "b"],
+        "error: Name one object, not 2: write source/NAME or bundle/NAME.\n",
+    ),
+    "a duration that is none": (
+        ["status", "--request-timeout", "soon"],
+        "error: Invalid value for '--request-timeout': write a duration such as 30s, 5m or 1h30m (units h, m, "
+        "s, ms); see `skillmeat-operator status --help`.\n",
     ),
     "all namespaces for one object": (
         ["status", "source/main", "-A"],
@@ -122,6 +135,37 @@ def test_a_command_loads_only_what_it_needs(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_operator_loads_nothing_that_only_people_need() -> None:
+    code = (
+        "import sys\nfrom skillmeat_operator.cli.main import main\n"
+        "import skillmeat_operator.controller.operator as operator\n"
+        "async def run(settings):\n    return 0\n"
+        "operator.run_operator = run\n"
+        "code = main(['run', '--workers', '3'])\n"
+        "pages = [name for name in sys.modules if name.startswith('skillmeat_operator.cli.pages')]\n"
+        "people = [name for name in ('rich', 'pygments', 'markdown_it') if name in sys.modules] + pages\n"
+        "sys.exit(f'loaded {people}' if people else code)"
+    )
+    done = run_process(code=code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_data_for_programs_is_made_without_what_lays_out_pages(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(
+        "{current-context: c, contexts: [{name: c, context: {cluster: c}}],"
+        " clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}"
+    )
+    code = (
+        "import sys\nfrom skillmeat_operator.cli.main import main\n"
+        "code = main(['status', '-o', 'json'])\n"
+        "sys.exit(3 if 'rich' in sys.modules else code)"
+    )
+    done = run_process(code=code, KUBECONFIG=str(kubeconfig))
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: The API server http://127.0.0.1:1 cannot be used")
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     code = (
         "import sys\nfrom skillmeat_operator.cli import main\n"
@@ -137,4 +181,4 @@ def test_as_kubectl_plugin_it_calls_itself_so() -> None:
         "import sys\nsys.argv = ['/usr/bin/kubectl-skillmeat', 'sync', '--help']\n"
         "from skillmeat_operator.cli.main import main\nsys.exit(main())"
     )
-    assert run_process(code=code).stdout.startswith("usage: kubectl skillmeat sync ")
+    assert run_process(code=code).stdout.startswith("Usage: kubectl skillmeat sync ")

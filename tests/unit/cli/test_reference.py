@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from click.testing import CliRunner
 
 from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, REASONS
 from skillmeat_operator.cli import reference
@@ -37,17 +37,16 @@ def test_rows_of_a_table_have_as_many_cells_as_its_head() -> None:
             assert len(widths) == 1, block
 
 
-def test_writing_then_checking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    directory = tmp_path / "reference"
-    assert reference.main([str(directory), "--check"]) == 1
-    assert capsys.readouterr().err.count("is out of date: run `make generate`") == 2
-    assert reference.main([str(directory)]) == 0
-    assert reference.main(["--check", str(directory)]) == 0
-    (directory / "cli.md").write_text("changed by hand")
-    assert reference.main(["--check", str(directory)]) == 1
-    assert "cli.md" in capsys.readouterr().err
+def test_writing_then_checking(tmp_path: Path) -> None:
+    directory, run = str(tmp_path / "reference"), CliRunner().invoke
+    first = run(reference.main, [directory, "--check"])
+    assert (first.exit_code, first.stderr.count("is out of date: run `make generate`")) == (1, 2)
+    assert run(reference.main, [directory]).exit_code == 0
+    assert run(reference.main, ["--check", directory]).exit_code == 0
+    (tmp_path / "reference" / "cli.md").write_text("changed by hand")
+    second = run(reference.main, ["--check", directory])
+    assert (second.exit_code, "cli.md" in second.stderr) == (1, True)
 
 
-def test_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reference.main(["--what"]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+def test_wrong_use() -> None:
+    assert CliRunner().invoke(reference.main, ["--what"]).exit_code == 2

@@ -1,7 +1,9 @@
 """Names, ages, tables and colour: how things are spelled."""
 
 import io
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,10 +12,9 @@ from hypothesis import strategies as st
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE
 from skillmeat_operator.cli.cluster.object_names import Target
 from skillmeat_operator.cli.cluster.resources import plain
-from skillmeat_operator.cli.command import leading_command
 from skillmeat_operator.cli.errors import WrongUseError
-from skillmeat_operator.cli.output.console import Console, Style
-from skillmeat_operator.cli.output.table import Cell, render_table
+from skillmeat_operator.cli.output.console import Console
+from skillmeat_operator.cli.output.table import Sentence, Style, cell, table
 from skillmeat_operator.cli.pages.ages import age
 
 SPELLINGS = {
@@ -32,8 +33,9 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("text", SPELLINGS)
 def test_names_of_objects(text: str) -> None:
-    target = Target.parse(text)
+    target = Target.parse([text])
     assert (target.kind, target.name) == SPELLINGS[text]
+    assert Target.parse(text.split("/")) == target
 
 
 @pytest.mark.parametrize(
@@ -42,12 +44,12 @@ def test_names_of_objects(text: str) -> None:
 )
 def test_what_is_no_name_says_how_to_write_one(text: str) -> None:
     with pytest.raises(WrongUseError, match=r"source/NAME or bundle/NAME|source/NAME"):
-        Target.parse(text)
+        Target.parse([text])
 
 
 def test_a_command_on_sources_refuses_bundles() -> None:
     with pytest.raises(WrongUseError, match=r"^Write source/NAME, not 'bundle/x'\.$"):
-        Target.parse("bundle/x", only=CATALOG_SOURCE)
+        Target.parse(["bundle/x"], only=CATALOG_SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -66,33 +68,44 @@ def test_no_moment_has_no_age(make) -> None:
     assert age(None, make.now) == "-"
 
 
-def table(colour: bool) -> str:
-    console = Console(io.StringIO(), io.StringIO(), colour)
-    rows = [(Cell("a"), Cell("False", Style.BAD), Cell("")), (Cell("longer"), Cell("True"), Cell("x"))]
-    return render_table(("NAME", "READY", "MORE"), rows, console)
-
-
-def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    assert table(colour=False) == "NAME     READY   MORE\na        False\nlonger   True    x"
-
-
-def test_colour_does_not_move_columns() -> None:
-    plain_lines = table(colour=False).splitlines()
-    coloured = table(colour=True)
-    assert "\x1b[31mFalse\x1b[0m" in coloured
-    for sequence in ("\x1b[31m", "\x1b[1m", "\x1b[0m"):
-        coloured = coloured.replace(sequence, "")
-    assert [line.rstrip() for line in coloured.splitlines()] == plain_lines
-
-
-def test_a_row_with_a_cell_too_few_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="one cell for each heading"):
-        render_table(("A", "B"), [(Cell("a"),)], Console(io.StringIO(), io.StringIO()))
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+ROWS = [(cell("a"), cell("False", Style.BAD), cell("")), (cell("longer"), cell("True"), cell("x"))]
+
+
+def shown(page: Any, stream: io.StringIO, **environ: str) -> str:
+    Console(stream, io.StringIO(), {"TERM": "xterm", **environ}).show(page)
+    return stream.getvalue()
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    text = shown(table(("NAME", "READY", "MORE"), ROWS), io.StringIO())
+    assert text == "NAME     READY   MORE\na        False\nlonger   True    x\n"
+
+
+def test_colour_does_not_move_columns() -> None:
+    plain_lines = shown(table(("NAME", "READY", "MORE"), ROWS), io.StringIO()).splitlines()
+    coloured = shown(table(("NAME", "READY", "MORE"), ROWS), Terminal())
+    assert "\x1b[31mFalse\x1b[0m" in coloured
+    assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9]+m", "", coloured).splitlines()] == plain_lines
+
+
+def test_what_is_marked_up_is_shown_as_it_is() -> None:
+    assert shown(table(("A",), [(cell("[red]x[/red] :smile:"),)]), Terminal()).endswith(
+        "[red]x[/red] :smile:\n"
+    )
+    assert shown(Sentence("[bold]x[/bold] 1.2"), io.StringIO()) == "  [bold]x[/bold] 1.2\n"
+
+
+def test_a_sentence_has_the_terminals_width_and_long_words_stay_whole() -> None:
+    words = Sentence("one two three http://host/a-path-that-is-longer-than-the-line")
+    assert shown(words, Terminal(), COLUMNS="14") == (
+        "  one two\n  three\n  http://host/a-path-that-is-longer-than-the-line\n"
+    )
+    assert shown(words, io.StringIO(), COLUMNS="14").count("\n") == 1
 
 
 COLOUR = {
@@ -101,6 +114,7 @@ COLOUR = {
     "NO_COLOR": (Terminal, {"NO_COLOR": "1"}, False),
     "dumb terminal": (Terminal, {"TERM": "dumb"}, False),
     "pipe": (io.StringIO, {}, False),
+    "pipe, whatever others think of FORCE_COLOR": (io.StringIO, {"FORCE_COLOR": "1"}, False),
 }
 
 
@@ -108,7 +122,9 @@ COLOUR = {
 def test_colour_only_where_a_person_looks(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stream, environ, colour = COLOUR[case]
     monkeypatch.setattr("sys.stdout", stream())
-    assert Console.of_process(environ).colour is colour
+    console = Console.of_process({"TERM": "xterm", **environ})
+    console.show(cell("x", Style.BAD))
+    assert ("\x1b" in console.out.getvalue()) is colour  # type: ignore[attr-defined]
 
 
 @given(st.text())
@@ -116,20 +132,3 @@ def test_text_of_objects_cannot_command_the_terminal(text: str) -> None:
     shown = plain(text)
     assert shown.isprintable()
     assert len(shown) == len(text)
-
-
-LEADING = {
-    "command first": (["status", "-n", "x"], ["status", "-n", "x"]),
-    "flag first": (["-n", "x", "status"], ["status", "-n", "x"]),
-    "joined flag first": (["--namespace=x", "-A", "status", "y"], ["status", "--namespace=x", "-A", "y"]),
-    "a flag's value looks like a command": (["-n", "status", "sync", "y"], ["sync", "-n", "status", "y"]),
-    "no command": (["-n", "x"], ["-n", "x"]),
-    "unknown": (["-A", "what"], ["-A", "what"]),
-    "nothing": ([], []),
-}
-
-
-@pytest.mark.parametrize("case", LEADING)
-def test_flags_may_stand_before_the_command(case: str) -> None:
-    given_arguments, ordered = LEADING[case]
-    assert leading_command(given_arguments, ("status", "sync"), takes_value=("-n", "--namespace")) == ordered

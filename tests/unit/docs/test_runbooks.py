@@ -15,7 +15,7 @@ import yaml
 from skillmeat_operator.api import keys as names
 from skillmeat_operator.api.crd.definitions import crds
 from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Reason
-from skillmeat_operator.cli.main import command_module
+from skillmeat_operator.cli.main import command
 from skillmeat_operator.cli.settings.settings import flag_fields
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -138,8 +138,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     "words", [one for one in COMMANDS_IN_DOCS if one.values[0][0] == "skillmeat-operator"]
 )
 def test_a_command_of_ours_parses(words: list[str]) -> None:
-    parsed = command_module(words[1]).COMMAND.parser("skillmeat-operator").parse_args(words[2:])
-    assert parsed.namespace == "team-a"
+    parsed = command(words[1]).make_context(words[1], words[2:]).params
+    assert parsed["namespace"] == "team-a"
 
 
 @pytest.mark.parametrize(

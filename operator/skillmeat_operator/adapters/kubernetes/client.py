@@ -19,7 +19,10 @@ from skillmeat_operator.domain.observation import Json
 FIELD_MANAGER: Final = "skillmeat-operator"
 """Name under which the API server notes which fields we wrote."""
 
-_CUSTOM: Final = frozenset(names.plural for names in KINDS)
+_GROUPS: Final = {
+    **{names.plural: f"/apis/{API_VERSION}" for names in KINDS},
+    "leases": "/apis/coordination.k8s.io/v1",
+}
 _PAGE: Final = 200
 """Objects of a list read at a time: with managed fields each has up to 24 KiB; decoding holds the loop."""
 _MAX_PAGES: Final = 1_000
@@ -30,7 +33,7 @@ class KubernetesClient:
     """Client for one API server.
 
     Every method raises a :class:`~skillmeat_operator.adapters.kubernetes.errors.KubernetesError`. ``plural``
-    is that of one of our kinds (``catalogsources``) or of the core group (``configmaps``).
+    is that of one of our kinds (``catalogsources``), ``leases``, or of the core group (``configmaps``).
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class KubernetesClient:
         access: ClusterAccess,
         *,
         timeout: float = 10.0,
+        field_manager: str = FIELD_MANAGER,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -46,14 +50,21 @@ class KubernetesClient:
         Args:
             access: see :func:`~skillmeat_operator.adapters.kubernetes.configuration.find_access`.
             timeout: seconds for each call that names no other.
+            field_manager: under this name the API server notes what we write; also our user agent.
             clock: monotonic seconds.
             sleep: waits for some seconds.
         """
         self.namespace = access.namespace
         """Namespace of the pod, or of the kubeconfig's context."""
         self._transport = Transport(
-            access.configuration, access=access, timeout=timeout, clock=clock, sleep=sleep
+            access.configuration,
+            access=access,
+            timeout=timeout,
+            user_agent=field_manager,
+            clock=clock,
+            sleep=sleep,
         )
+        self._managed = {"fieldManager": field_manager}
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,13 +156,15 @@ class KubernetesClient:
 
     async def create(self, plural: str, namespace: str, body: Mapping[str, Json]) -> dict[str, Json]:
         """Create an object and return it as stored."""
-        return await self._object("POST", _collection(plural, namespace), body=dict(body), query=_MANAGED)
+        return await self._object(
+            "POST", _collection(plural, namespace), body=dict(body), query=self._managed
+        )
 
     async def replace(
         self, plural: str, namespace: str, name: str, body: Mapping[str, Json]
     ) -> dict[str, Json]:
         """Replace an object; ``metadata.resourceVersion`` in the body is the precondition."""
-        return await self._object("PUT", _path(plural, namespace, name), body=dict(body), query=_MANAGED)
+        return await self._object("PUT", _path(plural, namespace, name), body=dict(body), query=self._managed)
 
     async def delete(
         self,
@@ -201,7 +214,7 @@ class KubernetesClient:
         if resource_version is not None:
             body["metadata"] = {**body.get("metadata", {}), "resourceVersion": resource_version}
         path = _path(plural, namespace, name) + (f"/{subresource}" if subresource else "")
-        return await self._object("PATCH", path, body=body, content_type=MERGE_PATCH, query=_MANAGED)
+        return await self._object("PATCH", path, body=body, content_type=MERGE_PATCH, query=self._managed)
 
     async def patch_status(
         self, plural: str, namespace: str, name: str, patch: Mapping[str, Json], resource_version: str
@@ -246,7 +259,7 @@ class KubernetesClient:
     ) -> None:
         """Create an Event of the core group."""
         path = _collection("events", namespace)
-        await self._transport.request("POST", path, body=dict(event), query=_MANAGED, within=within)
+        await self._transport.request("POST", path, body=dict(event), query=self._managed, within=within)
 
     async def cluster_uid(self) -> str:
         """UID of the namespace kube-system, which stands for the cluster."""
@@ -263,11 +276,8 @@ class KubernetesClient:
         return answer
 
 
-_MANAGED: Final = {"fieldManager": FIELD_MANAGER}
-
-
 def _collection(plural: str, namespace: str | None) -> str:
-    group = f"/apis/{API_VERSION}" if plural in _CUSTOM else "/api/v1"
+    group = _GROUPS.get(plural, "/api/v1")
     inside = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None else ""
     return f"{group}{inside}/{plural}"
 

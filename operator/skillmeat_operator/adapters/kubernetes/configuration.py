@@ -11,27 +11,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubernetes.aio import config
-from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import incluster_config
 
-from skillmeat_operator.adapters.kubernetes.errors import KubernetesError
+from skillmeat_operator.adapters.kubernetes.errors import AccessError
+from skillmeat_operator.adapters.kubernetes.kubeconfig import KubeconfigFiles
+from skillmeat_operator.adapters.kubernetes.kubeconfig_configuration import (
+    bare_configuration,
+    load_configuration,
+)
 
 SERVICE_ACCOUNT_DIR: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts token, CA and namespace of a pod's ServiceAccount."""
 
-CONNECTIONS: Final = 50
-"""Connections to the API server at a time; further calls wait for one within their time-out."""
-
-_REFRESH_EVERY: Final = 60.0
 _RENEW_EVERY: Final = 2.0
 
-# The package says that it is typed, but these are not.
+# The package says that it is typed, but this is not.
 _InClusterLoader: Any = incluster_config.InClusterConfigLoader
-_load_kube_config: Any = config.load_kube_config
-
-
-class AccessError(KubernetesError):
-    """There is no usable way to the API server; one sentence that says what is wrong."""
 
 
 class ClusterAccess:
@@ -108,6 +103,8 @@ def _fingerprint(configuration: Any) -> tuple[object, ...]:
         tuple(sorted(configuration.api_key.items())),
         configuration.username,
         configuration.password,
+        configuration.tls_server_name,
+        tuple((configuration.client_session_kwargs or {}).get("headers", {}).items()),
         tuple(hashlib.sha256(Path(file).read_bytes()).digest() if file else None for file in files),
     )
 
@@ -117,34 +114,45 @@ async def find_access(
     kubeconfig: str | None = None,
     context: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    pod_first: bool = True,
     service_account_dir: Path = SERVICE_ACCOUNT_DIR,
     clock: Callable[[], float] = time.monotonic,
 ) -> ClusterAccess:
-    """The way that the arguments name, else the pod's own, else kubectl's.
+    """The way that arguments and environment name, else the pod's own or kubectl's.
 
     Args:
         kubeconfig: path of a kubeconfig.
         context: a context of the kubeconfig other than its current one.
-        environ: ``KUBECONFIG`` and the service variables of a pod are looked up in it.
+        environ: ``KUBECONFIG``, ``HOME`` and the service variables of a pod are looked up in it; credential
+            plugins get it.
+        pod_first: whether the pod's service account comes before ``~/.kube/config``; for people, as with
+            kubectl, it comes after.
         service_account_dir: see :data:`SERVICE_ACCOUNT_DIR`.
         clock: monotonic seconds.
 
     Raises:
-        AccessError: nothing usable was found.
+        AccessError: nothing usable was found; a :class:`~.kubeconfig.KubeconfigError` where the kubeconfig or
+            what names it has to be changed.
     """
-    named = kubeconfig or environ.get("KUBECONFIG") or None
-    try:
-        if named is None and context is None and environ.get(incluster_config.SERVICE_HOST_ENV_NAME):
+    files = KubeconfigFiles.find(kubeconfig, environ)
+    in_pod = (
+        files.named_by is None
+        and context is None
+        and bool(environ.get(incluster_config.SERVICE_HOST_ENV_NAME))
+    )
+    if in_pod and (pod_first or not files.paths):
+        try:
             return await _in_cluster(service_account_dir, environ, clock)
-        path = named or str(Path.home() / ".kube" / "config")
-        return await _by_kubeconfig(path, context, clock)
-    except (config.ConfigException, OSError) as error:
-        raise AccessError(f"cannot tell how to reach the API server: {error}") from None
+        except (config.ConfigException, OSError) as error:
+            raise AccessError(
+                f"The pod's service account cannot be used: {str(error).rstrip('.')}."
+            ) from None
+    return await _by_kubeconfig(files, context, environ, clock)
 
 
 async def _in_cluster(folder: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> ClusterAccess:
     async def load() -> Any:
-        configuration = _configuration()
+        configuration = bare_configuration()
         # The loader reads the token's file again once a minute; the kubelet rotates it at 80 % of its life.
         loader = _InClusterLoader(
             token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt"), environ=environ
@@ -157,45 +165,12 @@ async def _in_cluster(folder: Path, environ: Mapping[str, str], clock: Callable[
     return ClusterAccess(configuration=await load(), namespace=namespace or None, load=load, clock=clock)
 
 
-async def _by_kubeconfig(path: str, context: str | None, clock: Callable[[], float]) -> ClusterAccess:
-    async def read() -> tuple[Any, Any]:
-        configuration = _configuration()
-        loader = await _load_kube_config(
-            config_file=path, context=context, client_configuration=configuration, persist_config=False
-        )
-        configuration.refresh_api_key_hook = _refresher(loader, clock)
-        return configuration, loader
-
+async def _by_kubeconfig(
+    files: KubeconfigFiles, context: str | None, environ: Mapping[str, str], clock: Callable[[], float]
+) -> ClusterAccess:
     async def load() -> Any:
-        configuration, _ = await read()
-        return configuration
+        return await load_configuration(files.context(context), environ, clock)
 
-    configuration, loader = await read()
-    namespace = loader.current_context["context"].get("namespace")
-    return ClusterAccess(configuration=configuration, namespace=namespace, load=load, clock=clock)
-
-
-def _refresher(loader: Any, clock: Callable[[], float]) -> Callable[[Any], Awaitable[None]]:
-    """Loads tokens of files and of credential plugins again, which the package does not do by itself."""
-    due = clock() + _REFRESH_EVERY
-
-    async def refresh(configuration: Any) -> None:
-        nonlocal due
-        if clock() < due:
-            return
-        due = clock() + _REFRESH_EVERY
-        await loader.load_and_set(configuration)
-
-    return refresh
-
-
-def _configuration() -> Any:
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = CONNECTIONS
-    # Proxies of the environment are for the world outside; a kubeconfig's own proxy-url still counts.
-    configuration.client_session_kwargs = {"trust_env": False}
-    configuration.retries = None
-    # kubectl's verdict: chain and name are verified, and no more. From 3.13 on Python asks for extensions
-    # that the certificates of some clusters do not have (EKS, microk8s).
-    configuration.disable_strict_ssl_verification = True
-    return configuration
+    return ClusterAccess(
+        configuration=await load(), namespace=files.context(context).namespace, load=load, clock=clock
+    )

@@ -19,6 +19,10 @@ class KubernetesError(Exception):
     """A call to the API server failed."""
 
 
+class AccessError(KubernetesError):
+    """There is no usable way to the API server; one sentence that says what is wrong."""
+
+
 class ConflictError(KubernetesError):
     """Somebody else changed the object first (HTTP 409): read it again and decide again."""
 

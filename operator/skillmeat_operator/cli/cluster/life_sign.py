@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LEASE_NAME: Final = "skillmeat-operator"
 """Name of the operator's Lease."""
-OPERATOR_NAMESPACE: Final = "skillmeat-operator"
-"""Namespace in which the operator's manifests put it."""
 _DEFAULT_SECONDS: Final = 15
 
 
@@ -52,8 +50,17 @@ def life_sign(lease: Any | None, namespace: str, now: datetime) -> LifeSign:
         return LifeSign(
             False, f"The Lease in namespace {namespace} is held by nobody: no operator is at work."
         )
-    renewed = datetime.fromisoformat(spec["renewTime"])
-    lasts = timedelta(seconds=spec.get("leaseDurationSeconds") or _DEFAULT_SECONDS)
+    try:
+        renewed = datetime.fromisoformat(spec["renewTime"])
+        lasts = timedelta(seconds=spec.get("leaseDurationSeconds") or _DEFAULT_SECONDS)
+    except (TypeError, ValueError, OverflowError):
+        renewed = None
+    if renewed is None or renewed.tzinfo is None:
+        return LifeSign(
+            None,
+            f"No life sign can be told: the Lease {LEASE_NAME} in namespace {namespace} has a renewTime or "
+            "leaseDurationSeconds that cannot be read. Delete it; an operator at work writes it anew.",
+        )
     holder = plain(spec.get("holderIdentity") or "nobody")
     if now - renewed > lasts:
         return LifeSign(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from skillmeat_operator.api.keys import CATALOG_SOURCE, TEMPLATE_BUNDLE, KindNames
 from skillmeat_operator.api.objects import Metadata, read_status
-from skillmeat_operator.api.v1alpha1.catalog_source_status import CatalogSourceStatus
+from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED, CatalogSourceStatus
 from skillmeat_operator.api.v1alpha1.conditions import CONDITIONS, Condition, ConditionStatus, ConditionType
 from skillmeat_operator.api.v1alpha1.reasons import REASONS, Reason
 from skillmeat_operator.api.v1alpha1.template_bundle import TemplateBundleStatus
@@ -137,6 +137,18 @@ def troubles_of(seen: Seen) -> tuple[Condition, ...]:
         and declaration.is_bad(condition.status)
     ]
     return tuple(condition for _, condition in sorted(found, key=lambda pair: pair[0]))
+
+
+def problem_count(source: SeenSource) -> str:
+    """Return how many problems there are; status lists a few of them, its counts know all that are errors.
+
+    `20+` where the list is full and the counts know of no more: there may be warnings beyond.
+    """
+    listed, counts = len(source.status.problems), source.status.entities
+    if listed < MAX_LISTED or counts is None:
+        return str(listed)
+    errors = counts.invalid + counts.conflicting + counts.missing
+    return str(errors) if errors > listed else f"{listed}+"
 
 
 def _declared(condition_type: str) -> Any:

@@ -5,43 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skillmeat_operator.cli.cluster.object_names import Target
-from skillmeat_operator.cli.cluster.session import CLUSTER_OPTIONS, Place, with_cluster
-from skillmeat_operator.cli.command import Option
+from skillmeat_operator.cli.cluster.session import Place, with_cluster
+from skillmeat_operator.cli.command import Positional
 from skillmeat_operator.cli.errors import CommandError, ExitCode
+from skillmeat_operator.cli.options import CLUSTER_OPTIONS
 
 if TYPE_CHECKING:
-    import argparse
+    from types import SimpleNamespace
 
     from skillmeat_operator.cli.context import Cluster, Context
 
-SUSPENSION_OPTIONS = (
-    Option(("name",), "The object, as `source/NAME` or `bundle/NAME`.", "NAME"),
+SUSPENSION_PARAMS = (
+    Positional("names", "Objects, as `source/NAME` or `bundle/NAME`.", "NAME...", nargs=-1, required=True),
     *CLUSTER_OPTIONS,
 )
 
 
-def set_suspend(arguments: argparse.Namespace, context: Context, *, suspend: bool) -> int:
-    """Set spec.suspend of the named object and say so, also when it was so already.
+def set_suspend(arguments: SimpleNamespace, context: Context, *, suspend: bool) -> int:
+    """Set spec.suspend of the named objects and say so, also when it was so already.
 
     Raises:
         CommandError: there is no such object, or the API server does not let it be changed.
     """
-    target = Target.parse(arguments.name)
+    targets = Target.parse_all(arguments.names)
 
     async def body(cluster: Cluster, place: Place) -> int:
-        found = await cluster.get(target.kind, place.namespace, target.name)
-        if found is None:
-            raise missing(target, place.namespace)
-        word = "suspended" if suspend else "resumed"
-        if bool((found.get("spec") or {}).get("suspend")) == suspend:
-            state = "suspended already" if suspend else "not suspended"
-            context.console.print(f"{target} in namespace {place.namespace} is {state}.")
-            return ExitCode.DONE
-        await cluster.patch(target.kind, place.namespace, target.name, {"spec": {"suspend": suspend}})
-        context.console.print(f"{target} in namespace {place.namespace} is {word}.")
+        for target in targets:
+            await _set(target, cluster, place.namespace, context, suspend=suspend)
         return ExitCode.DONE
 
     return with_cluster(arguments, context, body)
+
+
+async def _set(target: Target, cluster: Cluster, namespace: str, context: Context, *, suspend: bool) -> None:
+    found = await cluster.get(target.kind, namespace, target.name)
+    if found is None:
+        raise missing(target, namespace)
+    if bool((found.get("spec") or {}).get("suspend")) == suspend:
+        state = "suspended already" if suspend else "not suspended"
+    else:
+        await cluster.patch(target.kind, namespace, target.name, {"spec": {"suspend": suspend}})
+        state = "suspended" if suspend else "resumed"
+    context.console.print(f"{target} in namespace {namespace} is {state}.")
 
 
 def missing(target: Target, namespace: str) -> CommandError:

@@ -16,14 +16,16 @@ from skillmeat_operator.cli.cluster.resources import (
     plain,
     readiness_of,
 )
-from skillmeat_operator.cli.cluster.session import CLUSTER_OPTIONS, Place, with_cluster
-from skillmeat_operator.cli.command import Command, Option
+from skillmeat_operator.cli.cluster.session import Place, with_cluster
+from skillmeat_operator.cli.command import Command, Option, Positional
 from skillmeat_operator.cli.commands.suspension import missing
 from skillmeat_operator.cli.errors import CommandError, ExitCode, WrongUseError
+from skillmeat_operator.cli.options import CLUSTER_OPTIONS
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Callable
     from datetime import timedelta
+    from types import SimpleNamespace
 
     from skillmeat_operator.cli.context import Cluster, Context
 
@@ -31,23 +33,6 @@ POLL_SECONDS: Final = 0.2
 """Pause between two looks at the object while waiting."""
 PROGRESS_SECONDS: Final = 10.0
 """Pause between two lines that say we still wait."""
-
-COMMAND = Command(
-    name="sync",
-    description="Request a sync of a CatalogSource; for a TemplateBundle, of its CatalogSource. With "
-    "--wait, wait "
-    "until the operator has answered and print the outcome. In plain kubectl: "
-    f'kubectl annotate --overwrite smsrc/NAME {RECONCILE_REQUESTED_AT}="$(date +%s.%N)".',
-    options=(
-        Option(("name",), "The object, as `source/NAME` or `bundle/NAME`.", "NAME"),
-        Option(("--wait",), "Wait until the operator has handled the request."),
-        Option(("--timeout",), "How long to wait, for example 90s or 5m.", "DURATION", default="2m"),
-        *CLUSTER_OPTIONS,
-    ),
-    examples=("sync source/main -n team-a --wait", "sync bundle/payments --wait --timeout 2m"),
-    exits="0 when it was requested (with --wait: handled, and the object is Ready), 1 when not, 2 on wrong "
-    "use.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +47,9 @@ class _Request:
     """What status echoed before: seeing it again says nothing, also if somebody sets that token again."""
 
 
-def execute(arguments: argparse.Namespace, context: Context) -> int:
+def execute(arguments: SimpleNamespace, context: Context) -> int:
     """Request the sync; see the module's text."""
-    target = Target.parse(arguments.name)
+    target = Target.parse(arguments.names)
     try:
         timeout = parse_duration(arguments.timeout)
     except ValueError as error:
@@ -79,8 +64,9 @@ def execute(arguments: argparse.Namespace, context: Context) -> int:
                 f"{target} -n {place.namespace}` shows what comes of it."
             )
             return ExitCode.DONE
-        context.console.progress(f"Requested a sync of {source}, waiting up to {format_duration(timeout)}…")
-        seen: Seen = await _handled(request, cluster, context, longest=timeout)
+        asked = f"Requested a sync of {source}, waiting up to {format_duration(timeout)}…"
+        with context.console.waiting(asked) as tell:
+            seen: Seen = await _handled(request, cluster, context, longest=timeout, tell=tell)
         if target.kind is TEMPLATE_BUNDLE:
             seen = SeenBundle.from_object(await _required(target, cluster, place.namespace))
         context.console.print(outcome_line(target, seen))
@@ -139,7 +125,12 @@ async def _request(source: Target, cluster: Cluster, namespace: str, context: Co
 
 
 async def _handled(
-    request: _Request, cluster: Cluster, context: Context, *, longest: timedelta
+    request: _Request,
+    cluster: Cluster,
+    context: Context,
+    *,
+    longest: timedelta,
+    tell: Callable[[str], None],
 ) -> SeenSource:
     """Return the source as it is once status echoes the request.
 
@@ -170,7 +161,7 @@ async def _handled(
             )
         if now - told >= PROGRESS_SECONDS:
             told = now
-            context.console.progress(f"Still waiting: {outcome_line(request.source, seen)}")
+            tell(f"Still waiting: {outcome_line(request.source, seen)}")
         await context.sleep(POLL_SECONDS)
 
 
@@ -200,3 +191,24 @@ async def _required(target: Target, cluster: Cluster, namespace: str) -> Any:
     if found is None:
         raise missing(target, namespace)
     return found
+
+
+COMMAND = Command(
+    "sync",
+    "Request a sync of a CatalogSource; for a TemplateBundle, of its CatalogSource. With "
+    "--wait, wait "
+    "until the operator has answered and print the outcome. In plain kubectl: "
+    f'kubectl annotate --overwrite smsrc/NAME {RECONCILE_REQUESTED_AT}="$(date +%s.%N)".',
+    execute,
+    params=(
+        Positional(
+            "names", "The object, as `source/NAME` or `bundle/NAME`.", "NAME", nargs=-1, required=True
+        ),
+        Option(("--wait",), "Wait until the operator has handled the request.", is_flag=True),
+        Option(("--timeout",), "How long to wait, for example 90s or 5m.", metavar="DURATION", default="2m"),
+        *CLUSTER_OPTIONS,
+    ),
+    examples=("sync source/main -n team-a --wait", "sync bundle/payments --wait --timeout 2m"),
+    exits="0 when it was requested (with --wait: handled, and the object is Ready), 1 when not, 2 on wrong "
+    "use.",
+)

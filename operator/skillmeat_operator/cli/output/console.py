@@ -1,25 +1,25 @@
-"""Where a command prints: results on one stream, progress on another, colour only where a person looks."""
+"""Where a command prints: results on one stream, progress on another, colour only where a person looks.
+
+rich is loaded where something is to be laid out, and not before: the operator itself needs none of it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Self, TextIO
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from rich.console import Console as RichConsole
+    from rich.console import RenderableType
 
-class Style(StrEnum):
-    """How a piece of text is set off; the values are SGR parameters of ECMA-48."""
-
-    GOOD = "32"
-    BAD = "31"
-    WARNING = "33"
-    HEADING = "1"
-    FAINT = "2"
+_UNBOUNDED: Final = 1_000_000
+"""Columns of a file or pipe: what reads it decides where lines end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +28,64 @@ class Console:
 
     out: TextIO
     err: TextIO
-    colour: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """`NO_COLOR` (https://no-color.org), `TERM` and `COLUMNS` count."""
 
     @classmethod
     def of_process(cls, environ: Mapping[str, str]) -> Self:
-        """Return the process's own streams.
-
-        Colour is on when standard output is a terminal, TERM is not `dumb`, and NO_COLOR is unset or empty
-        (https://no-color.org).
-        """
-        terminal = sys.stdout.isatty() and environ.get("TERM") != "dumb"
-        return cls(out=sys.stdout, err=sys.stderr, colour=terminal and not environ.get("NO_COLOR"))
+        """Return the process's own streams."""
+        return cls(out=sys.stdout, err=sys.stderr, environ=environ)
 
     def print(self, text: str = "") -> None:
-        """Write one line of the result."""
+        """Write one line of the result as it is."""
         self.out.write(f"{text}\n")
+
+    def show(self, page: RenderableType) -> None:
+        """Write what rich lays out: in the terminal's width and in colour, or plain and as wide as it is."""
+        rich = self._rich(self.out)
+        with rich.capture() as laid_out:
+            rich.print(page, crop=False)
+        self.out.write(re.sub(r" +$", "", laid_out.get(), flags=re.MULTILINE))
 
     def progress(self, text: str) -> None:
         """Write one line that is not part of the result, at once."""
         self.err.write(f"{text}\n")
         self.err.flush()
 
-    def paint(self, text: str, style: Style | None) -> str:
-        """Return the text in the style, or as it is where there is no colour."""
-        return f"\x1b[{style.value}m{text}\x1b[0m" if self.colour and style is not None else text
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show that something takes its time; gives a function that tells how far it is.
+
+        A terminal shows one line that moves and goes away at the end; anything else gets a line for each
+        text.
+        """
+        if not self.err.isatty():
+            self.progress(text)
+            yield self.progress
+            return
+        with self._rich(self.err).status(_plain(text)) as status:
+            yield lambda told: status.update(_plain(told))
+
+    def _rich(self, stream: TextIO) -> RichConsole:
+        from rich.console import Console as RichConsole  # noqa: PLC0415
+
+        terminal = stream.isatty()
+        plain = bool(self.environ.get("NO_COLOR")) or self.environ.get("TERM") == "dumb"
+        return RichConsole(
+            file=stream,
+            force_terminal=terminal,
+            width=None if terminal else _UNBOUNDED,
+            color_system=None if plain or not terminal else "auto",
+            highlight=False,
+            markup=False,
+            emoji=False,
+            _environ=self.environ,
+        )
+
+
+def _plain(text: str) -> str:
+    # A status line is read as markup, which nothing that we show is.
+    return text.replace("[", r"\[")
 
 
 def swallow_broken_pipe(stream: TextIO) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from skillmeat_operator.api.model import format_timestamp
 from skillmeat_operator.cli.cluster.resources import SeenBundle, SeenSource, readiness_of
+from skillmeat_operator.cli.output.table import join
 from skillmeat_operator.cli.pages.paragraphs import (
     conditions_block,
     headline,
-    join,
     operator_block,
     pairs_block,
 )
@@ -17,21 +17,20 @@ from skillmeat_operator.cli.pages.paragraphs import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from rich.console import RenderableType
+
     from skillmeat_operator.cli.cluster.life_sign import LifeSign
-    from skillmeat_operator.cli.output.console import Console
 
 
-def render(
-    bundle: SeenBundle, source: SeenSource | None, life: LifeSign, *, now: datetime, console: Console
-) -> str:
+def render(bundle: SeenBundle, source: SeenSource | None, life: LifeSign, *, now: datetime) -> RenderableType:
     """Return the page; `source` is the CatalogSource the bundle refers to, None where it does not exist."""
     return join(
         (
-            headline(bundle, now=now, console=console),
-            conditions_block(bundle, now=now, console=console),
-            pairs_block("Published", _published(bundle), console),
-            pairs_block("Declared", _declared(bundle, source), console),
-            operator_block(life, console),
+            headline(bundle, now=now),
+            conditions_block(bundle, now=now),
+            pairs_block("Published", _published(bundle)),
+            pairs_block("Declared", _declared(bundle, source)),
+            operator_block(life),
         )
     )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.console import Group
+from rich.text import Text
+
 from skillmeat_operator.api.keys import (
     APPROVE_REMOVAL,
     CATALOG_SOURCE,
@@ -12,25 +15,31 @@ from skillmeat_operator.api.keys import (
 )
 from skillmeat_operator.api.v1alpha1.catalog_source_status import MAX_LISTED, EntityCounts
 from skillmeat_operator.api.v1alpha1.policies import Severity
-from skillmeat_operator.cli.cluster.resources import SeenBundle, SeenSource, plain
-from skillmeat_operator.cli.output.console import Console, Style
-from skillmeat_operator.cli.output.table import Cell, render_table
-from skillmeat_operator.cli.pages.ages import age
-from skillmeat_operator.cli.pages.paragraphs import (
-    conditions_block,
+from skillmeat_operator.cli.cluster.resources import SeenBundle, SeenSource, plain, problem_count
+from skillmeat_operator.cli.output.table import (
+    Sentence,
+    Style,
+    Verbatim,
+    cell,
     heading,
-    headline,
     indented,
     join,
+    table,
+)
+from skillmeat_operator.cli.pages.ages import age
+from skillmeat_operator.cli.pages.object_tables import bundle_table
+from skillmeat_operator.cli.pages.paragraphs import (
+    conditions_block,
+    headline,
     operator_block,
     pairs_block,
-    sentence,
 )
-from skillmeat_operator.cli.pages.status_list import bundle_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from rich.console import RenderableType
 
     from skillmeat_operator.cli.cluster.life_sign import LifeSign
 
@@ -45,8 +54,7 @@ def render(
     *,
     kubectl: str,
     now: datetime,
-    console: Console,
-) -> str:
+) -> RenderableType:
     """Return the page.
 
     Args:
@@ -55,19 +63,18 @@ def render(
         life: the operator's life sign.
         kubectl: how kubectl reaches the same cluster.
         now: the time ages are told from.
-        console: decides about colour.
     """
     return join(
         (
-            headline(source, now=now, console=console),
-            _removal(source, kubectl, now, console),
-            conditions_block(source, now=now, console=console),
-            _counts(source, console),
-            _problems(source, console),
-            _bundles(bundles, now, console),
-            pairs_block("Content", _content(source, now), console),
-            pairs_block("Requested syncs", _requests(source), console),
-            operator_block(life, console),
+            headline(source, now=now),
+            _removal(source, kubectl, now),
+            conditions_block(source, now=now),
+            _counts(source),
+            _problems(source),
+            _bundles(bundles, now),
+            pairs_block("Content", _content(source, now)),
+            pairs_block("Requested syncs", _requests(source)),
+            operator_block(life),
         )
     )
 
@@ -81,75 +88,75 @@ def approval_line(source: SeenSource, removal_id: str, kubectl: str) -> str:
     )
 
 
-def _removal(source: SeenSource, kubectl: str, now: datetime, console: Console) -> str:
+def _removal(source: SeenSource, kubectl: str, now: datetime) -> RenderableType | None:
     removal = source.status.removal
     if removal is None:
-        return ""
-    lines = [
-        console.paint("Removal held", Style.BAD),
-        sentence(
+        return None
+    lines: list[RenderableType] = [
+        cell("Removal held", Style.BAD),
+        Sentence(
             f"{removal.count} of the published templates have been missing from the source for "
             f"{age(removal.since, now)}. They stay in the portal until they are back or the removal is "
             "approved."
         ),
-        *(f"    {plain(ref)}" for ref in removal.refs),
+        *(Verbatim(plain(ref), indent=4) for ref in removal.refs),
     ]
     if removal.count > len(removal.refs):
-        lines.append(f"    and {removal.count - len(removal.refs)} more")
+        lines.append(Verbatim(f"and {removal.count - len(removal.refs)} more", indent=4))
     if source.metadata.annotations.get(APPROVE_REMOVAL) == removal.id:
-        lines.append(sentence("It has been approved; the next sync removes them."))
+        lines.append(Sentence("It has been approved; the next sync removes them."))
     else:
         lines += [
-            sentence("Approve it, only if they are really to go:"),
-            f"    {approval_line(source, removal.id, kubectl)}",
+            Sentence("Approve it, only if they are really to go:"),
+            Verbatim(approval_line(source, removal.id, kubectl), indent=4),
         ]
-    return "\n".join(lines)
+    return Group(*lines)
 
 
-def _counts(source: SeenSource, console: Console) -> str:
+def _counts(source: SeenSource) -> RenderableType | None:
     counts = source.status.entities
     if counts is None:
-        return ""
+        return None
     rows, zero = [], []
     for field, info in EntityCounts.model_fields.items():
-        count: int = getattr(counts, field)
+        count: int | None = getattr(counts, field)
         name = info.alias or field
+        if count is None:
+            continue
         if not count and field not in _PLAIN_COUNTS:
             zero.append(name)
             continue
         style = None if field in _PLAIN_COUNTS else Style.WARNING
-        rows.append((Cell(name), Cell(str(count), style), Cell(" ".join((info.description or "").split()))))
-    lines = [
-        heading("Templates", console),
-        indented(render_table(("COUNT", "NOW", "MEANING"), rows, console)),
-    ]
+        rows.append((cell(name), cell(str(count), style), cell(" ".join((info.description or "").split()))))
+    lines: list[RenderableType] = [heading("Templates"), indented(table(("COUNT", "NOW", "MEANING"), rows))]
     if zero:
-        lines.append(sentence(f"None: {', '.join(zero)}."))
-    return "\n".join(lines)
+        lines.append(Sentence(f"None: {', '.join(zero)}."))
+    return Group(*lines)
 
 
-def _problems(source: SeenSource, console: Console) -> str:
+def _problems(source: SeenSource) -> RenderableType | None:
     problems = source.status.problems
     if not problems:
-        return ""
-    lines = [heading(f"Problems ({len(problems)})", console)]
+        return None
+    count = problem_count(source)
+    shown = f"{len(problems)} of {count}" if count != str(len(problems)) else count
+    lines: list[RenderableType] = [heading(f"Problems ({shown})")]
     for problem in problems:
         style = Style.BAD if problem.severity is Severity.ERROR else Style.WARNING
         of_what = plain(problem.entity_ref or problem.bundle_id or "-")
-        lines.append(f"  {console.paint(problem.severity, style)} {of_what}: {plain(problem.reason)}")
-        lines.append(sentence(plain(problem.message), indent="    "))
+        head = Text.assemble("  ", cell(problem.severity, style), f" {of_what}: {plain(problem.reason)}")
+        lines += [head, Sentence(plain(problem.message), indent=4)]
     if len(problems) == MAX_LISTED:
         lines.append(
-            sentence(f"Status lists {MAX_LISTED} at most; the counts above tell how many there are.")
+            Sentence(f"Status lists {MAX_LISTED} at most; the counts above tell how many there are.")
         )
-    return "\n".join(lines)
+    return Group(*lines)
 
 
-def _bundles(bundles: Sequence[SeenBundle], now: datetime, console: Console) -> str:
+def _bundles(bundles: Sequence[SeenBundle], now: datetime) -> RenderableType | None:
     if not bundles:
-        return ""
-    table = bundle_table(bundles, now=now, console=console)
-    return f"{heading(f'TemplateBundles ({len(bundles)})', console)}\n{indented(table)}"
+        return None
+    return Group(heading(f"TemplateBundles ({len(bundles)})"), indented(bundle_table(bundles, now=now)))
 
 
 def _content(source: SeenSource, now: datetime) -> list[tuple[str, str]]:

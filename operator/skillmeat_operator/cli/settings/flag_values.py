@@ -6,12 +6,14 @@ never repeated, since they may hold a password.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from skillmeat_operator.adapters.http.hosts import Host, HostPattern
 from skillmeat_operator.api.urls import has_userinfo, parse_url
+from skillmeat_operator.domain.timings import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,3 +121,14 @@ def items(values: Iterable[str]) -> tuple[str, ...]:
     if not all(found):
         raise ValueError("must have no empty item")
     return tuple(dict.fromkeys(found))
+
+
+def timings(text: str) -> Timings:
+    """Return the fixed times of the protocol with some replaced: a JSON object of seconds by name."""
+    try:
+        overrides = json.loads(text)
+    except ValueError:
+        overrides = None
+    if not isinstance(overrides, dict):
+        raise ValueError("must be a JSON object of seconds by name")  # noqa: TRY004  as of every other value
+    return Timings.from_overrides(overrides)

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from skillmeat_operator.cli.settings import flag_values as grammar
 from skillmeat_operator.cli.settings.flag_values import ListenAddress
@@ -22,6 +23,8 @@ from skillmeat_operator.domain.template.document import canonical_public_url
 from skillmeat_operator.domain.timings import Timings
 
 MOST_WORKERS: Final = 500
+POD_NAMESPACE: Final = "POD_NAMESPACE"
+"""Set by the manifests to the namespace of the pod."""
 
 
 class LogFormat(StrEnum):
@@ -51,9 +54,16 @@ class Flag:
     """What the reference shows as default, where it is not the field's default."""
 
 
+ENVIRONMENT_PREFIX: Final = "SKILLMEAT_OPERATOR_"
+"""In front of each flag's name in the environment."""
+
+
 def _each(check: Any) -> BeforeValidator:
     def read(values: Any) -> Any:
-        return tuple(check(value) for value in values) if isinstance(values, tuple) else values
+        if values is None:
+            return None
+        written = [values] if isinstance(values, str) else values
+        return tuple(check(value) for value in grammar.items(written))
 
     return BeforeValidator(read)
 
@@ -62,22 +72,38 @@ def _text(check: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: check(value) if isinstance(value, str) else value)
 
 
-class OperatorSettings(BaseModel):
-    """What `run` was told, checked and complete. Immutable."""
+class OperatorSettings(BaseSettings):
+    """What `run` was told, by its flags and the environment, checked. Immutable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        # How a value is written is told by its field, not by its type.
+        enable_decoding=False,
+        populate_by_name=True,
+    )
 
     namespaces: Annotated[
-        tuple[str, ...], _each(grammar.namespace), Flag("NAMESPACE", name="namespace", default_text="all")
+        tuple[str, ...],
+        Field(validation_alias=AliasChoices("namespaces", f"{ENVIRONMENT_PREFIX}NAMESPACE")),
+        _each(grammar.namespace),
+        Flag("NAMESPACE", name="namespace", default_text="all"),
     ] = ()
     """Namespace whose CatalogSources and TemplateBundles are reconciled; may be repeated."""
     all_namespaces: Annotated[bool, _text(grammar.truth), Flag("")] = False
     """Reconcile all namespaces: the default, said aloud. It cannot stand together with --namespace."""
     operator_namespace: Annotated[
-        str,
+        str | None,
+        Field(
+            validation_alias=AliasChoices(
+                "operator_namespace", f"{ENVIRONMENT_PREFIX}OPERATOR_NAMESPACE", POD_NAMESPACE
+            )
+        ),
         _text(grammar.namespace),
         Flag("NAMESPACE", default_text="`POD_NAMESPACE`, else the kubeconfig's namespace"),
-    ]
+    ] = None
     """Namespace in which the operator keeps its snapshots."""
     cluster_id: Annotated[
         str | None, _text(grammar.uuid), Flag("UID", default_text="read from the cluster")
@@ -129,8 +155,19 @@ class OperatorSettings(BaseModel):
     )
     """The least important log lines that are written: `debug`, `info`, `warning` or `error`."""
 
-    timings: Timings = Field(default_factory=Timings)
+    timings: Annotated[Timings, _text(grammar.timings)] = Field(default_factory=Timings)
     """Fixed times of the protocol; only tests scale them, hence no flag."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing but what is given: whoever reads the settings says of which environment."""
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -143,11 +180,6 @@ class OperatorSettings(BaseModel):
         if self.serve_address == self.metrics_address and self.serve_address.port != 0:
             raise ValueError("Give --serve-address and --metrics-address different ports.")
         return self
-
-    @property
-    def is_cluster_wide(self) -> bool:
-        """Whether all namespaces are reconciled; then --allowed-hosts is needed (design, section 7)."""
-        return not self.namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +196,6 @@ class FlagField:
     help: str
     default_text: str
     repeatable: bool
-
-
-ENVIRONMENT_PREFIX: Final = "SKILLMEAT_OPERATOR_"
 
 
 def flag_fields() -> tuple[FlagField, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import kopf
 from kubernetes.aio.client.rest import RESTClientObject
+from multidict import CIMultiDict
 
 from skillmeat_operator.adapters.kubernetes.configuration import ClusterAccess
 
@@ -86,7 +87,11 @@ class Login:
 
     def _session(self, credential: _Credential) -> kopf.AiohttpSession:
         configuration = credential.configuration
-        headers = {"User-Agent": "skillmeat-operator"}
+        # With all that our own client sends besides: on whose behalf it acts, and the name it expects of the
+        # API server.
+        kept = dict(configuration.client_session_kwargs or {})
+        headers = CIMultiDict(kept.pop("headers", {}))
+        headers["User-Agent"] = "skillmeat-operator"
         if credential.authorization:
             headers["Authorization"] = credential.authorization
         # The TLS settings of a configuration, as our own client reads them.
@@ -95,7 +100,7 @@ class Login:
             connector=aiohttp.TCPConnector(limit=0, ssl=tls.ssl_context),
             headers=headers,
             proxy=configuration.proxy,
-            trust_env=False,
+            **{**kept, "trust_env": False},
             trace_configs=list(self._traces),
         )
         self._sessions.append(session)

@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from skillmeat_operator.api.keys import CATALOG_SOURCE
-from skillmeat_operator.cli.cluster.kubeconfig import ClusterChoice
 from skillmeat_operator.cli.cluster.kubernetes_cluster import KubernetesCluster, open_cluster
+from skillmeat_operator.cli.context import ClusterChoice
 from skillmeat_operator.cli.errors import CommandError
 
 SOURCES = "/apis/skillmeat.io/v1alpha1/namespaces/team-a/catalogsources"
@@ -51,8 +51,7 @@ def choice(tmp_path: Path, url: str, user: dict[str, Any] | None = None, **clust
             }
         )
     )
-    command = (user or {}).get("exec", {}).get("command")
-    return ClusterChoice(str(path), "c", "team-a", exec_command=command)
+    return ClusterChoice(str(path), "c")
 
 
 @pytest.fixture
@@ -79,8 +78,8 @@ async def test_calls_are_what_the_api_server_expects(api: ApiServer, cluster: Ku
     await cluster.lease("ops", "skillmeat-operator")
     assert await cluster.cluster_uid() == "u-1"
     assert [(method, path) for method, path, _, _ in api.asked] == [
-        ("GET", SOURCES),
-        ("GET", "/apis/skillmeat.io/v1alpha1/catalogsources"),
+        ("GET", f"{SOURCES}?limit=500"),
+        ("GET", "/apis/skillmeat.io/v1alpha1/catalogsources?limit=500"),
         ("GET", f"{SOURCES}/main"),
         ("GET", "/apis/coordination.k8s.io/v1/namespaces/ops/leases/skillmeat-operator"),
         ("GET", "/api/v1/namespaces/kube-system"),
@@ -156,7 +155,7 @@ UNUSABLE = {
     "a token file that does not exist": (
         {"tokenFile": "/nonexistent/token"},
         {},
-        "The kubeconfig cannot be used",
+        "The token file /nonexistent/token of the kubeconfig cannot be read.",
     ),
     "a client certificate that is none": (
         {"client-certificate-data": "eA==", "client-key-data": "eA=="},

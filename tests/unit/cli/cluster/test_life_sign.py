@@ -38,3 +38,19 @@ async def test_a_lease_that_may_not_be_read_is_no_error(commands, make) -> None:
     found = await read_life_sign(commands.cluster, "ops", make.now)
     assert found.alive is None
     assert found.sentence.endswith("You are not allowed to get leases.")
+
+
+UNREADABLE = {
+    "no time": {"renewTime": "yesterday"},
+    "no zone": {"renewTime": "2026-03-01T02:59:57"},
+    "no text": {"renewTime": 5},
+    "no length": {"renewTime": "2026-03-01T02:59:57Z", "leaseDurationSeconds": "long"},
+    "an endless length": {"renewTime": "2026-03-01T02:59:57Z", "leaseDurationSeconds": 10**30},
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_lease_that_cannot_be_read_is_a_sentence(make, case: str) -> None:
+    found = life_sign({"spec": UNREADABLE[case]}, "ops", make.now)
+    assert found.alive is None
+    assert "cannot be read. Delete it" in found.sentence

@@ -1,5 +1,8 @@
 """`portal-config`: app-config lines, as YAML that a portal reads."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
@@ -170,3 +173,93 @@ def test_hosts_are_written_as_backstage_compares_them(target: str, host: str, pr
 def test_what_is_no_source(commands) -> None:
     assert commands.run("portal-config", "bundle/x") == 2
     assert commands.run("portal-config", "source/none") == 1
+
+
+UID = "0a1b2c3d-1111-2222-3333-444455556666"
+
+
+def manifest(tmp_path: Path, *documents: Any) -> str:
+    path = tmp_path / "source.yaml"
+    path.write_text(yaml.safe_dump_all(documents))
+    return str(path)
+
+
+def declared(name: str = "main", namespace: str | None = "team-a", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {
+        "apiVersion": "skillmeat.io/v1alpha1",
+        "kind": "CatalogSource",
+        "metadata": metadata,
+        "spec": {"source": {"skillmeat": {"url": "http://skillmeat:8000"}}, **spec},
+    }
+
+
+def test_a_manifest_that_no_cluster_has_yet(commands, tmp_path: Path) -> None:
+    path = manifest(tmp_path, {"kind": "Secret"}, declared())
+    flags = ("--public-url", "http://operator.skillmeat-system:8080", "--cluster-id", UID)
+    assert commands.run("portal-config", "-f", path, *flags) == 0, commands.said
+    assert yaml.safe_load(commands.printed) == EXPECTED["Location"]
+    assert commands.cluster.choices == [], "no cluster is needed"
+
+
+def test_the_cluster_tells_its_own_id_and_the_contexts_namespace(commands, tmp_path: Path) -> None:
+    path = manifest(tmp_path, declared(namespace=None))
+    flags = ("--public-url", "http://operator.skillmeat-system:8080")
+    assert commands.run("portal-config", "-f", path, *flags) == 0, commands.said
+    assert yaml.safe_load(commands.printed) == EXPECTED["Location"]
+
+
+def test_a_manifest_of_external_ingestion_needs_nothing_else(commands, tmp_path: Path) -> None:
+    path = manifest(tmp_path, declared(backstage={"ingestion": "External"}))
+    assert commands.run("portal-config", "-f", path) == 0, commands.said
+    assert yaml.safe_load(commands.printed) == EXPECTED["External"]
+    assert commands.cluster.choices == []
+
+
+def test_of_several_the_named_one(commands, tmp_path: Path) -> None:
+    path = manifest(tmp_path, {"kind": "List", "items": [declared("a"), declared("main")]})
+    flags = ("-f", path, "--public-url", "http://operator.skillmeat-system:8080", "--cluster-id", UID)
+    assert commands.run("portal-config", "source/main", *flags) == 0
+    assert yaml.safe_load(commands.printed) == EXPECTED["Location"]
+    assert commands.run("portal-config", *flags) == 2
+    assert commands.said.endswith("has 2 of kind CatalogSource: name the one you mean.\n")
+
+
+FILES = {
+    "no file": ("/nonexistent/x.yaml", [], "The file /nonexistent/x.yaml cannot be read: No such file"),
+    "neither file nor name": (None, [], "Name a CatalogSource as source/NAME, or give its manifest"),
+    "another kind": ({"kind": "Secret"}, [], "has no CatalogSource of skillmeat.io/v1alpha1."),
+    "another name": (declared(), ["source/other"], "has no CatalogSource 'other' of"),
+    "another namespace": (declared(), ["-n", "x"], "is of namespace 'team-a', and --namespace says 'x'."),
+    "no public URL": (declared(), ["--cluster-id", UID], "give --public-url as the operator gets it."),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_manifest_that_does_not_do_is_one_sentence(commands, tmp_path: Path, case: str) -> None:
+    content, flags, sentence = FILES[case]
+    path = content if isinstance(content, str) or content is None else manifest(tmp_path, content)
+    assert commands.run("portal-config", *(["-f", path] if path else []), *flags) == 2
+    assert sentence in commands.said
+    assert commands.said.count("\n") == 1
+
+
+def test_a_file_that_is_not_yaml_is_one_sentence(commands, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("a: [")
+    assert commands.run("portal-config", "-f", str(tmp_path / "x")) == 1
+    assert commands.said == f"error: The file {tmp_path}/x is not YAML.\n"
+
+
+def test_an_ingestion_of_another_version_is_one_sentence(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source(spec={"backstage": {"ingestion": "Push"}}))
+    assert commands.run("portal-config", "source/main") == 1
+    assert commands.said == (
+        "error: This version knows no ingestion 'Push', only Location, StaticLocation, External: use a "
+        "skillmeat-operator of the cluster's version.\n"
+    )
+
+
+def test_a_target_that_is_no_url_is_one_sentence(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source(catalog={"target": "somewhere"}))
+    assert commands.run("portal-config", "source/main") == 1
+    assert "names a document whose URL cannot be read." in commands.said

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from skillmeat_operator.adapters.kubernetes.configuration import AccessError
+from skillmeat_operator.adapters.kubernetes.errors import AccessError
 from skillmeat_operator.cli.output.logs import set_up_logging
 from skillmeat_operator.cli.settings.settings import LogFormat, LogLevel, OperatorSettings
 
@@ -34,7 +34,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[OperatorSettings]:
         seen.append(settings)
         logging.getLogger("skillmeat_operator.controller").info("started")
         if settings.context == "away":
-            raise AccessError("cannot tell how to reach the API server: it is away")
+            raise AccessError("The pod's service account cannot be used.")
         return 0
 
     module = ModuleType("skillmeat_operator.controller.operator")
@@ -47,7 +47,7 @@ def test_the_operator_gets_its_settings_and_logs_to_stderr(commands, started) ->
     assert commands.run("run", "--workers", "3", "--allowed-hosts", "*") == 0
     assert started[0].workers == 3
     assert started[0].allowed_hosts == ("*",)
-    assert started[0].operator_namespace == "team-a"
+    assert started[0].operator_namespace is None
     assert json.loads(commands.said)["message"] == "started"
     assert commands.printed == ""
 
@@ -60,7 +60,7 @@ def test_wrong_settings_start_nothing(commands, started) -> None:
 def test_without_a_way_to_a_cluster_it_ends_with_one_sentence(commands, started) -> None:
     assert commands.run("run", "--context", "away", "--operator-namespace", "x", "--log-level", "error") == 1
     assert commands.said == (
-        "error: The operator cannot reach a cluster: cannot tell how to reach the API server: it is away.\n"
+        "error: The operator cannot reach a cluster. The pod's service account cannot be used.\n"
     )
 
 

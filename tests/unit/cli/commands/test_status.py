@@ -1,11 +1,14 @@
 """`status`: tables, what needs attention, pages, data, exit codes."""
 
 import json
+import re
 
 import pytest
 import yaml
 
 from skillmeat_operator.cli.errors import CommandError
+
+UNCHECKED = ("repaired", "notRunnable", "orphaned")
 
 
 def lines_of(text: str, heading: str) -> list[str]:
@@ -31,11 +34,11 @@ def test_all_is_ready(commands, make) -> None:
     assert commands.run("status") == 0
     assert [" ".join(line.split()) for line in lines_of(commands.printed, "CatalogSources")] == [
         "NAME READY REASON DISCOVERED PUBLISHED IN-CATALOG HELD STALE INVALID PROBLEMS AGE",
-        "main True Succeeded 4 3 3 0 0 0 0 12m",
+        "main True Succeeded 4 3 3 0 0 0 0 3d",
     ]
     assert [" ".join(line.split()) for line in lines_of(commands.printed, "TemplateBundles")] == [
         "NAME READY REASON VERSION STALE IN-CATALOG SOURCE AGE",
-        "payments True Succeeded 2.1.0 no yes main 12m",
+        "payments True Succeeded 2.1.0 no yes main 5d",
     ]
     assert "\nAll is Ready.\n" in commands.printed
 
@@ -141,7 +144,7 @@ def test_a_status_without_counts_has_dashes(commands, make) -> None:
         "Unknown",
         *"-------",
         "0",
-        "-",
+        "3d",
     ]
 
 
@@ -151,9 +154,10 @@ def test_colour_marks_what_is_bad(commands, make) -> None:
     commands.cluster.add(make.sources, make.source("good"))
     commands.run("status")
     assert "\x1b" not in commands.printed
-    commands.in_colour().run("status")
-    assert "\x1b[31mFalse\x1b[0m" in commands.printed
-    assert "\x1b[32mTrue\x1b[0m" in commands.printed
+    seen = commands.on_a_terminal()
+    seen.run("status")
+    assert "\x1b[31mFalse\x1b[0m" in seen.printed
+    assert "\x1b[32mTrue\x1b[0m" in seen.printed
 
 
 def test_control_characters_of_objects_do_not_reach_the_terminal(commands, make) -> None:
@@ -384,3 +388,176 @@ def test_a_status_that_cannot_be_read_reads_as_none(commands, make, status) -> N
     commands.cluster.add(make.sources, {**make.source(), "status": status})
     assert commands.run("status", "source/main") == 1
     assert "The operator has not said anything about it yet." in commands.printed
+
+
+# As kubectl's users write it
+
+
+EQUAL = {
+    "flags in front": (["-n", "team-b", "status"], ["status", "-n", "team-b"]),
+    "output in front": (["-o", "json", "-n", "team-b", "status"], ["status", "-n", "team-b", "-o", "json"]),
+    "all namespaces win": (["status", "-A", "-n", "team-b"], ["status", "-A"]),
+    "a short flag with an equals sign": (
+        ["status", "-n=team-b", "-o=json"],
+        ["status", "-nteam-b", "-ojson"],
+    ),
+    "a switch with a value": (["status", "--all-namespaces=true"], ["status", "-A"]),
+    "a switch that is off": (["status", "-A=false", "-n", "team-b"], ["status", "-n", "team-b"]),
+    "kind and name as two words": (["status", "smsrc", "main"], ["status", "source/main"]),
+    "our own word for the kind": (["status", "source", "main"], ["status", "source/main"]),
+    "a name twice": (["status", "source/main", "smsrc/main"], ["status", "source/main"]),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_it_takes_what_kubectl_takes(commands, make, case: str) -> None:
+    for namespace in ("team-a", "team-b"):
+        commands.cluster.add(make.sources, make.source("main", namespace))
+        commands.cluster.add(make.bundles, make.bundle("payments", namespace))
+    given, meant = EQUAL[case]
+    assert commands.run(*given) == 0, commands.said
+    first = commands.printed
+    assert commands.run(*meant) == 0
+    assert commands.printed.removeprefix(first) == first
+
+
+def test_one_kind_or_several_names(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source())
+    for name in ("payments", "risk"):
+        commands.cluster.add(make.bundles, make.bundle(name))
+    commands.run("status", "smtb", "-o", "name")
+    assert commands.printed == ("templatebundle.skillmeat.io/payments\ntemplatebundle.skillmeat.io/risk\n")
+    commands.run("status", "smtb", "risk", "payments")
+    assert commands.printed.index("TemplateBundle team-a/risk") < commands.printed.index(
+        "\n\nTemplateBundle team-a/payments"
+    )
+    assert commands.run("status", "smtb", "risk", "none", "-o", "json") == 1
+    assert "There is no TemplateBundle 'none'" in commands.said
+
+
+def test_names_of_objects_are_what_kubectl_prints_and_say_nothing_else(commands, make) -> None:
+    bad = [make.condition("Ready", "False", "SourceUnreachable", "No answer.")]
+    commands.cluster.add(make.sources, make.source(conditions=bad))
+    commands.cluster.add(make.bundles, make.bundle())
+    assert commands.run("status", "-o", "name") == 0
+    assert commands.printed == ("catalogsource.skillmeat.io/main\ntemplatebundle.skillmeat.io/payments\n")
+
+
+def test_wide_shows_more_columns(commands, make) -> None:
+    message = "The last good state is served."
+    conditions = [make.condition("Ready", "True", "ServingLastGood", message)]
+    commands.cluster.add(make.sources, make.source(conditions=conditions, spec={"suspend": True}))
+    commands.cluster.add(make.bundles, make.bundle(entityRef="template:skillmeat/payments"))
+    assert commands.run("status", "-o", "wide") == 0
+    sources = lines_of(commands.printed, "CatalogSources")
+    assert sources[0].split()[-4:] == ["AGE", "URL", "SUSPENDED", "MESSAGE"]
+    assert re.search(rf"3d +http://skillmeat:8000 +yes +{message}$", sources[1])
+    bundles = lines_of(commands.printed, "TemplateBundles")
+    assert bundles[0].split()[-5:] == ["ENTITY", "COMPONENTS", "PUBLISH", "SUSPENDED", "MESSAGE"]
+    assert re.search(r"5d +template:skillmeat/payments +- +yes +no +-$", bundles[1])
+    assert commands.run("status", "source/main", "-o", "wide") == 0
+
+
+def test_age_is_the_objects(commands, make) -> None:
+    changed = [make.condition("Ready", "True", "Succeeded", since=make.ago(minutes=1))]
+    commands.cluster.add(make.sources, make.source(conditions=changed))
+    commands.run("status")
+    assert lines_of(commands.printed, "CatalogSources")[1].endswith("   3d")
+
+
+PROBLEM_COUNTS = {
+    "fewer than the list holds": (3, {"invalid": 2}, "3", "Problems (3)"),
+    "more errors than the list holds": (
+        20,
+        {"invalid": 3990, "missing": 10},
+        "4000",
+        "Problems (20 of 4000)",
+    ),
+    "a full list, and perhaps warnings beyond": (20, {"invalid": 5}, "20+", "Problems (20 of 20+)"),
+}
+
+
+@pytest.mark.parametrize("case", PROBLEM_COUNTS)
+def test_problems_are_counted_beyond_what_status_lists(commands, make, case: str) -> None:
+    listed, counts, told, head = PROBLEM_COUNTS[case]
+    entities = {**make.counts, **counts}
+    commands.cluster.add(make.sources, make.source(problems=[PROBLEM] * listed, entities=entities))
+    commands.run("status")
+    assert lines_of(commands.printed, "CatalogSources")[1].split()[-2] == told
+    assert f"  {told} problems: `skillmeat-operator status source/main" in commands.printed
+    commands.run("status", "source/main")
+    assert f"\n{head}\n" in commands.printed
+
+
+LONG = "The portal refuses the document: " + "a reason that goes on " * 20 + "to its end."
+
+
+def test_piped_nothing_is_cut_or_wrapped(commands, make) -> None:
+    name = "n" * 60
+    conditions = [make.condition("Ready", "False", "SourceUnreachable", LONG)]
+    commands.cluster.add(make.sources, make.source(name, conditions=conditions))
+    for arguments in (["status"], ["status", "-o", "wide"], ["status", f"source/{name}"]):
+        before = len(commands.printed)
+        commands.run(*arguments)
+        text = commands.printed[before:]
+        assert any(LONG in line for line in text.splitlines())
+        assert name in text
+
+
+@pytest.mark.parametrize("columns", [60, 132])
+def test_on_a_terminal_the_page_is_as_wide_as_it_is(commands, make, columns: int) -> None:
+    conditions = [make.condition("Ready", "False", "SourceUnreachable", LONG)]
+    commands.cluster.add(make.sources, make.source("n" * 50, conditions=conditions))
+    seen = commands.on_a_terminal(COLUMNS=str(columns), NO_COLOR="1")
+    seen.run("status")
+    sentences = [len(line) for line in lines_of(seen.printed, "Needs attention")[1:]]
+    assert columns - 12 <= max(sentences) <= columns
+    assert re.search(r"^n{50} +False +SourceUnreachable +4 .* 3d$", seen.printed, re.MULTILINE)
+
+
+def test_on_a_terminal_a_message_is_wrapped_in_its_column(commands, make) -> None:
+    conditions = [make.condition("Ready", "False", "SourceUnreachable", LONG)]
+    commands.cluster.add(make.sources, make.source(conditions=conditions))
+    seen = commands.on_a_terminal(COLUMNS="200", NO_COLOR="1")
+    seen.run("status", "-o", "wide")
+    rows = lines_of(seen.printed, "CatalogSources")
+    place = rows[0].index("MESSAGE")
+    assert max(map(len, rows)) <= 200
+    assert " ".join(row[place:] for row in rows[1:]) == LONG
+
+
+def test_a_line_to_be_copied_is_never_wrapped(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source(removal={**REMOVAL, "since": make.ago(minutes=30)}))
+    seen = commands.on_a_terminal(COLUMNS="40")
+    seen.run("status", "source/main")
+    assert f"    kubectl {APPROVE}\n" in seen.printed
+
+
+def test_counts_that_nobody_has_checked_are_neither_shown_nor_zero(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source())
+    commands.run("status", "source/main")
+    assert not any(key in commands.printed for key in UNCHECKED)
+    commands.run("status", "-o", "json")
+    assert not any(key in commands.printed for key in UNCHECKED)
+
+
+def test_an_api_server_that_is_away_is_told_after_one_call(commands) -> None:
+    commands.cluster.error = commands.cluster.lease_error = CommandError("It is away.")
+    assert commands.run("status") == 1
+    assert (commands.printed, commands.said) == ("", "error: It is away.\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "seconds"),
+    [
+        ([], 15.0),
+        (["--request-timeout", "2s"], 2.0),
+        (["--request-timeout=3"], 3.0),
+        (["--request-timeout=0"], 86400.0),
+        (["--request-timeout=0s"], 86400.0),
+    ],
+)
+def test_request_timeout(commands, flags: list[str], seconds: float) -> None:
+    assert commands.run("status", *flags) == 0
+    assert commands.run(*flags, "status") == 0
+    assert [choice.request_timeout for choice in commands.cluster.choices] == [seconds] * 2

@@ -30,3 +30,14 @@ def test_the_cluster_is_the_one_the_flags_name(commands, make) -> None:
     commands.cluster.add(make.sources, make.source(namespace="default"))
     assert commands.run("suspend", "--context", "two", "source/main") == 0
     assert commands.cluster.choices[0].context == "two"
+
+
+def test_several_at_once_as_kubectl_takes_them(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source())
+    commands.cluster.add(make.bundles, make.bundle())
+    assert commands.run("suspend", "source/main", "bundle/payments") == 0
+    assert [patch[:3] for patch in commands.cluster.patches] == [
+        ("CatalogSource", "team-a", "main"),
+        ("TemplateBundle", "team-a", "payments"),
+    ]
+    assert commands.run("resume", "smtb", "payments") == 0

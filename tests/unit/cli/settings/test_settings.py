@@ -16,18 +16,18 @@ UID = "0a1b2c3d-1111-2222-3333-444455556666"
 
 
 def read(*flags: str, **environ: str) -> OperatorSettings:
-    arguments = run.COMMAND.parser("skillmeat-operator").parse_args(flags)
+    arguments = run.COMMAND.make_context("run", list(flags)).params
     variables = {
         name if name == "POD_NAMESPACE" else f"SKILLMEAT_OPERATOR_{name}": value
         for name, value in environ.items()
     }
-    return read_settings(vars(arguments), variables, kubeconfig_namespace=lambda *_: "of-kubeconfig")
+    return read_settings(arguments, variables)
 
 
 def test_defaults() -> None:
     settings = read()
-    assert settings == OperatorSettings(operator_namespace="of-kubeconfig")
-    assert settings.is_cluster_wide
+    assert settings == OperatorSettings()
+    assert settings.operator_namespace is None
     assert str(settings.serve_address) == "0.0.0.0:8080"
     assert str(settings.metrics_address) == "0.0.0.0:9090"
     assert settings.allowed_hosts is None
@@ -92,7 +92,6 @@ def test_a_wrong_variable_does_not_matter_under_its_flag() -> None:
 def test_a_repeated_flag_adds_up_and_replaces_the_variable() -> None:
     settings = read("--namespace", "a,b", "--namespace", "c", "--namespace", "a", NAMESPACE="z")
     assert settings.namespaces == ("a", "b", "c")
-    assert not settings.is_cluster_wide
 
 
 @pytest.mark.parametrize(
@@ -115,10 +114,12 @@ def test_a_scope_flag_silences_the_other_scope_variable(
         (["--operator-namespace", "a"], {"OPERATOR_NAMESPACE": "b", "POD_NAMESPACE": "c"}, "a"),
         ([], {"OPERATOR_NAMESPACE": "b", "POD_NAMESPACE": "c"}, "b"),
         ([], {"POD_NAMESPACE": "c"}, "c"),
-        ([], {"POD_NAMESPACE": ""}, "of-kubeconfig"),
+        ([], {"POD_NAMESPACE": ""}, None),
     ],
 )
-def test_the_operators_own_namespace(flags: list[str], environ: dict[str, str], namespace: str) -> None:
+def test_the_operators_own_namespace(
+    flags: list[str], environ: dict[str, str], namespace: str | None
+) -> None:
     assert read(*flags, **environ).operator_namespace == namespace
 
 
@@ -264,7 +265,7 @@ def test_fixed_times_can_be_scaled_by_tests() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"what": 1}'])
 def test_wrong_fixed_times_are_refused(text: str) -> None:
-    with pytest.raises(WrongUseError, match=r"^SKILLMEAT_OPERATOR_TIMINGS "):
+    with pytest.raises(WrongUseError, match=r"^SKILLMEAT_OPERATOR_TIMINGS: "):
         read(TIMINGS=text)
 
 

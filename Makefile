@@ -34,6 +34,12 @@ GENERATED := crds docs/reference
 
 MAX_LINES := 400
 
+# An image without a name would be called "." in what is made of it.
+define CHECK_IMG
+case "$(IMG)" in ""|[:@/.]*|*[[:space:]]*) \
+  echo "IMG has to name an image, for example IMG=registry.example.com/skillmeat-operator:1.0." >&2; exit 2;; esac
+endef
+
 .PHONY: help
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +99,7 @@ testbed: ## Install the real parts: control plane, SkillMeat, Backstage, the jud
 
 .PHONY: image
 image: ## Build the container image IMG with docker, podman or buildah
+	@$(CHECK_IMG)
 	@for builder in docker podman buildah; do \
 	    if "$$builder" info > /dev/null 2>&1; then exec "$$builder" build -t "$(IMG)" -f Dockerfile .; fi; \
 	  done; \
@@ -100,6 +107,7 @@ image: ## Build the container image IMG with docker, podman or buildah
 
 .PHONY: install-manifest
 install-manifest: ## Write install.yaml, the operator with the image IMG in one file
+	@$(CHECK_IMG)
 	@kubectl=$$(command -v kubectl || true); \
 	  if [ -z "$$kubectl" ]; then \
 	    $(PYTHON) -m testbed install --only kubectl; kubectl=$$($(PYTHON) -m testbed where kubectl); \

@@ -44,13 +44,18 @@ def write_examples(folder: Path, *, skillmeat_url: str, backstage_url: str) -> N
         {"op": "replace", "path": "/spec/backstage/url", "value": backstage_url},
         {"op": "replace", "path": "/spec/interval", "value": INTERVAL},
     ]
+    # The id of a bundle that is yet to be made is not known.
+    by_name = [{"op": "replace", "path": "/spec/bundleRef", "value": {"name": BUNDLE}}]
     _write(
         folder,
         {
             **_KUSTOMIZATION,
             "namespace": NAMESPACE,
             "resources": [_relative(ROOT / "examples", folder)],
-            "patches": [{"target": {"kind": "CatalogSource"}, "patch": json.dumps(changes, indent=2)}],
+            "patches": [
+                {"target": {"kind": "CatalogSource"}, "patch": json.dumps(changes, indent=2)},
+                {"target": {"kind": "TemplateBundle"}, "patch": json.dumps(by_name, indent=2)},
+            ],
         },
     )
 

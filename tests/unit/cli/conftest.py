@@ -94,6 +94,15 @@ class CommandLine:
     def run(self, *arguments: str) -> int:
         return dispatch(arguments, self.context)
 
+    def with_cluster(self, cluster: Any) -> "CommandLine":
+        """The same with another cluster."""
+
+        @asynccontextmanager
+        async def open_cluster(_: ClusterChoice) -> AsyncIterator[Any]:
+            yield cluster
+
+        return replace(self, context=replace(self.context, open_cluster=open_cluster))
+
     def on_a_terminal(self, **environ: str) -> "CommandLine":
         """The same on a terminal, 80 columns wide where COLUMNS does not say otherwise."""
         out, err = Terminal(), Terminal()

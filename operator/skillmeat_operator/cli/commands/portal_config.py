@@ -181,7 +181,7 @@ COMMAND = Command(
     ),
     examples=(
         "portal-config source/main -n team-a",
-        "portal-config -f catalogsource.yaml -n team-a --public-url "
+        "portal-config -f examples/catalogsource.yaml -n team-a --public-url "
         "http://skillmeat-operator.skillmeat-operator.svc:8080",
     ),
 )

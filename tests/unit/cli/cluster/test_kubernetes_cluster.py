@@ -1,7 +1,9 @@
 """What the API server's answers become for the person who waits."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,30 @@ async def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, case: str) -> No
         async with open_cluster(choice(tmp_path, "https://127.0.0.1:1", user, **cluster), environ={}):
             pass
     assert str(error.value).startswith(sentence)
+
+
+async def test_a_server_that_has_stopped_costs_one_request_timeout(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    stopped = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{stopped.sockets[0].getsockname()[1]}"
+    chosen = replace(choice(tmp_path, url), request_timeout=0.2)
+    began = asyncio.get_running_loop().time()
+    async with open_cluster(chosen, environ={}) as opened:
+        with pytest.raises(CommandError, match=r"cannot be used \(timed out\)"):
+            await opened.list(CATALOG_SOURCE, None)
+    assert asyncio.get_running_loop().time() - began < 2.0
+    await left.wait()
+    stopped.close()
+    await stopped.wait_closed()
+
+
+async def test_the_namespace_is_the_contexts_or_default(tmp_path: Path) -> None:
+    async with open_cluster(choice(tmp_path, "http://127.0.0.1:1"), environ={}) as opened:
+        assert opened.namespace == "default"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ Json = Any
 class ClusterChoice:
     """Which cluster to talk to, as flags and environment name it."""
 
+    environ: Mapping[str, str] = field(repr=False)
+    """Where KUBECONFIG, HOME and a pod's variables are looked up; credential plugins get it."""
     kubeconfig: str | None = None
     """File of --kubeconfig; None: where kubectl looks."""
     context: str | None = None

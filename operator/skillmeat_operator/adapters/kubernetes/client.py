@@ -19,10 +19,8 @@ from skillmeat_operator.domain.observation import Json
 FIELD_MANAGER: Final = "skillmeat-operator"
 """Name under which the API server notes which fields we wrote."""
 
-_GROUPS: Final = {
-    **{names.plural: f"/apis/{API_VERSION}" for names in KINDS},
-    "leases": "/apis/coordination.k8s.io/v1",
-}
+_CUSTOM: Final = frozenset(names.plural for names in KINDS)
+_GROUPS: Final = {"leases": "/apis/coordination.k8s.io/v1"}
 _PAGE: Final = 200
 """Objects of a list read at a time: with managed fields each has up to 24 KiB; decoding holds the loop."""
 _MAX_PAGES: Final = 1_000
@@ -277,7 +275,7 @@ class KubernetesClient:
 
 
 def _collection(plural: str, namespace: str | None) -> str:
-    group = _GROUPS.get(plural, "/api/v1")
+    group = f"/apis/{API_VERSION}" if plural in _CUSTOM else _GROUPS.get(plural, "/api/v1")
     inside = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None else ""
     return f"{group}{inside}/{plural}"
 

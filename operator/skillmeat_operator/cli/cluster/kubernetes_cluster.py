@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,7 +20,7 @@ from skillmeat_operator.adapters.kubernetes.kubeconfig import KubeconfigError
 from skillmeat_operator.cli.errors import CommandError, WrongUseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable
 
     from skillmeat_operator.api.keys import KindNames
     from skillmeat_operator.cli.context import ClusterChoice, Json
@@ -34,9 +33,7 @@ _Answer = TypeVar("_Answer")
 
 
 @asynccontextmanager
-async def open_cluster(
-    choice: ClusterChoice, *, environ: Mapping[str, str] = os.environ
-) -> AsyncIterator[KubernetesCluster]:
+async def open_cluster(choice: ClusterChoice) -> AsyncIterator[KubernetesCluster]:
     """Connect to the chosen cluster for the time of one command.
 
     Raises:
@@ -47,7 +44,7 @@ async def open_cluster(
     logging.getLogger("kubernetes").addHandler(logging.NullHandler())
     try:
         access = await find_access(
-            kubeconfig=choice.kubeconfig, context=choice.context, environ=environ, pod_first=False
+            kubeconfig=choice.kubeconfig, context=choice.context, environ=choice.environ, pod_first=False
         )
     except KubeconfigError as error:
         raise WrongUseError(str(error)) from None

@@ -38,6 +38,7 @@ def with_cluster(
         CommandError: the cluster cannot be found or reached, or the body says so.
     """
     choice = ClusterChoice(
+        environ=context.environ,
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
         request_timeout=call_seconds(arguments.request_timeout),

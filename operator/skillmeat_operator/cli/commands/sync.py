@@ -35,6 +35,14 @@ PROGRESS_SECONDS: Final = 10.0
 """Pause between two lines that say we still wait."""
 
 
+class _NotInTimeError(CommandError):
+    """The request was not handled in time."""
+
+    def __init__(self, known: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.known = known
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """One requested sync."""
@@ -65,8 +73,12 @@ def execute(arguments: SimpleNamespace, context: Context) -> int:
             )
             return ExitCode.DONE
         asked = f"Requested a sync of {source}, waiting up to {format_duration(timeout)}…"
-        with context.console.waiting(asked) as tell:
-            seen: Seen = await _handled(request, cluster, context, longest=timeout, tell=tell)
+        try:
+            with context.console.waiting(asked) as tell:
+                seen: Seen = await _handled(request, cluster, context, longest=timeout, tell=tell)
+        except _NotInTimeError as error:
+            context.console.progress(f"Known so far: {error.known}")
+            raise
         if target.kind is TEMPLATE_BUNDLE:
             seen = SeenBundle.from_object(await _required(target, cluster, place.namespace))
         context.console.print(outcome_line(target, seen))
@@ -153,11 +165,11 @@ async def _handled(
         _check_active(request.source, seen, request.namespace, context)
         now = context.monotonic()
         if now - started >= longest.total_seconds():
-            context.console.progress(f"Known so far: {outcome_line(request.source, seen)}")
-            raise CommandError(
+            raise _NotInTimeError(
+                outcome_line(request.source, seen),
                 f"{request.source} has not been synced within {format_duration(longest)}; the request "
                 f"stands, so check that the operator runs and look at `{context.program} status "
-                f"{request.source} -n {request.namespace}`."
+                f"{request.source} -n {request.namespace}`.",
             )
         if now - told >= PROGRESS_SECONDS:
             told = now

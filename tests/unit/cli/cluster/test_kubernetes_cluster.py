@@ -53,7 +53,7 @@ def choice(tmp_path: Path, url: str, user: dict[str, Any] | None = None, **clust
             }
         )
     )
-    return ClusterChoice(str(path), "c")
+    return ClusterChoice({}, str(path), "c")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def api() -> AsyncIterator[ApiServer]:
 
 @pytest.fixture
 async def cluster(api: ApiServer, tmp_path: Path) -> AsyncIterator[KubernetesCluster]:
-    async with open_cluster(choice(tmp_path, api.url), environ={}) as opened:
+    async with open_cluster(choice(tmp_path, api.url)) as opened:
         yield opened
 
 
@@ -171,7 +171,7 @@ UNUSABLE = {
 async def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, case: str) -> None:
     user, cluster, sentence = UNUSABLE[case]
     with pytest.raises(CommandError) as error:
-        async with open_cluster(choice(tmp_path, "https://127.0.0.1:1", user, **cluster), environ={}):
+        async with open_cluster(choice(tmp_path, "https://127.0.0.1:1", user, **cluster)):
             pass
     assert str(error.value).startswith(sentence)
 
@@ -189,7 +189,7 @@ async def test_a_server_that_has_stopped_costs_one_request_timeout(tmp_path: Pat
     url = f"http://127.0.0.1:{stopped.sockets[0].getsockname()[1]}"
     chosen = replace(choice(tmp_path, url), request_timeout=0.2)
     began = asyncio.get_running_loop().time()
-    async with open_cluster(chosen, environ={}) as opened:
+    async with open_cluster(chosen) as opened:
         with pytest.raises(CommandError, match=r"cannot be used \(timed out\)"):
             await opened.list(CATALOG_SOURCE, None)
     assert asyncio.get_running_loop().time() - began < 2.0
@@ -199,5 +199,5 @@ async def test_a_server_that_has_stopped_costs_one_request_timeout(tmp_path: Pat
 
 
 async def test_the_namespace_is_the_contexts_or_default(tmp_path: Path) -> None:
-    async with open_cluster(choice(tmp_path, "http://127.0.0.1:1"), environ={}) as opened:
+    async with open_cluster(choice(tmp_path, "http://127.0.0.1:1")) as opened:
         assert opened.namespace == "default"

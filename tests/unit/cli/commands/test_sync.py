@@ -229,3 +229,13 @@ def test_real_tokens_are_never_the_same_twice() -> None:
     assert all(
         len(token) == len("2026-03-01T03:00:00.000000000Z") and token.endswith("Z") for token in tokens
     )
+
+
+def test_on_a_terminal_waiting_is_one_line_that_goes_away(commands, make) -> None:
+    commands.cluster.add(make.sources, make.source())
+    seen = commands.on_a_terminal()
+    assert seen.run("sync", "source/main", "--wait", "--timeout", "15s") == 1
+    moving, _, rest = seen.said.partition("\x1b[?25h")
+    assert moving.startswith("\x1b[?25l"), "the cursor is hidden while a line moves"
+    assert "Known so far: source/main: Ready True" in rest
+    assert "error: source/main has not been synced within 15s" in rest

@@ -156,6 +156,11 @@ async def _cluster_uid(client: KubernetesClient, listeners: Listeners) -> str:
             await asyncio.sleep(_UID_AGAIN)
 
 
+def own_namespace(config: OperatorConfig, reached_by: str | None) -> str:
+    """The operator's namespace: as it is told, else that of the pod or of the kubeconfig's context."""
+    return config.operator_namespace or reached_by or "default"
+
+
 class Operator:
     """All parts, wired."""
 
@@ -193,7 +198,7 @@ class Operator:
         timings = config.timings
         self._store = store = Store(tuple(config.namespaces))
         self._changes = changes = Changes(clock=clock)
-        snapshot_store = SnapshotStore(client, config.operator_namespace or client.namespace or "default")
+        snapshot_store = SnapshotStore(client, own_namespace(config, client.namespace))
         self._publications = publications = Publications(snapshot_store, clock=clock)
         self._http = http
         connections = Connections(

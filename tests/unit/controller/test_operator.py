@@ -454,3 +454,13 @@ async def test_it_stops_within_its_time_although_something_hangs() -> None:
             world.stop.set()
             await task
             assert clock() - began == pytest.approx(Timings().shutdown_timeout)
+
+
+@pytest.mark.parametrize(
+    ("told", "reached_by", "namespace"),
+    [("a", "b", "a"), (None, "b", "b"), (None, None, "default")],
+)
+def test_its_namespace_is_told_or_that_of_its_way_to_the_cluster(
+    told: str | None, reached_by: str | None, namespace: str
+) -> None:
+    assert module.own_namespace(config(operator_namespace=told), reached_by) == namespace

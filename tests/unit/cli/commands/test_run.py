@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from skillmeat_operator.adapters.kubernetes.errors import AccessError
+from skillmeat_operator.adapters.kubernetes.kubeconfig import KubeconfigError
 from skillmeat_operator.cli.output.logs import set_up_logging
 from skillmeat_operator.cli.settings.settings import LogFormat, LogLevel, OperatorSettings
 
@@ -35,6 +36,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[OperatorSettings]:
         logging.getLogger("skillmeat_operator.controller").info("started")
         if settings.context == "away":
             raise AccessError("The pod's service account cannot be used.")
+        if settings.context == "wrong":
+            raise KubeconfigError("The kubeconfig has no context 'wrong'.")
         return 0
 
     module = ModuleType("skillmeat_operator.controller.operator")
@@ -62,6 +65,16 @@ def test_without_a_way_to_a_cluster_it_ends_with_one_sentence(commands, started)
     assert commands.said == (
         "error: The operator cannot reach a cluster. The pod's service account cannot be used.\n"
     )
+
+
+def test_a_kubeconfig_that_has_to_be_changed_is_wrong_use(commands, started) -> None:
+    assert commands.run("run", "--context", "wrong", "--log-level", "error") == 2
+    assert commands.said == "error: The kubeconfig has no context 'wrong'.\n"
+
+
+def test_flags_in_front_of_it(commands, started) -> None:
+    assert commands.run("-n", "team-a", "--context=one", "run", "--workers", "3") == 0
+    assert (started[0].namespaces, started[0].context) == (("team-a",), "one")
 
 
 def logged(log_format: LogFormat, log_level: LogLevel) -> str:

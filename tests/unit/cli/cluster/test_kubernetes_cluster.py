@@ -80,8 +80,8 @@ async def test_calls_are_what_the_api_server_expects(api: ApiServer, cluster: Ku
     await cluster.lease("ops", "skillmeat-operator")
     assert await cluster.cluster_uid() == "u-1"
     assert [(method, path) for method, path, _, _ in api.asked] == [
-        ("GET", f"{SOURCES}?limit=500"),
-        ("GET", "/apis/skillmeat.io/v1alpha1/catalogsources?limit=500"),
+        ("GET", f"{SOURCES}?limit=200"),
+        ("GET", "/apis/skillmeat.io/v1alpha1/catalogsources?limit=200"),
         ("GET", f"{SOURCES}/main"),
         ("GET", "/apis/coordination.k8s.io/v1/namespaces/ops/leases/skillmeat-operator"),
         ("GET", "/api/v1/namespaces/kube-system"),

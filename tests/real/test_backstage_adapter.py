@@ -165,8 +165,8 @@ async def test_register_again_refresh_view_unregister(catalog: BackstageClient, 
     assert registered is not None
     assert registered.entity_ref == location_ref(documents.url)
     assert await catalog.register(documents.url) is None
-    again = await catalog.register(documents.url, refresh_on_conflict=True)
-    assert again == registered
+    assert await catalog.onconflict_refresh(documents.url)
+    assert await catalog.locations() == {documents.url: registered}
     await eventually(lambda: _sees(catalog, {"template:skillmeat/a", "template:skillmeat/b"}))
 
     view = await catalog.view()
@@ -222,22 +222,15 @@ async def test_a_view_of_several_pages(
     assert {ref for ref, entity in found.items() if entity is not None} == refs
 
 
-async def test_a_location_tells_of_errors_and_delete_by_uid(
+async def test_an_entity_whose_document_fails_is_deleted_by_uid(
     catalog: BackstageClient, documents: Documents
 ) -> None:
     documents.publish(template("a"))
     registered = await catalog.register(documents.url)
     assert registered is not None
     await eventually(lambda: catalog.entity_exists("template:skillmeat/a"))
-    assert await catalog.location_errors(registered.entity_ref) is False
-    assert await catalog.location_errors("location:default/unknown") is None
     documents.fail(500)
     await catalog.refresh(registered.entity_ref)
-
-    async def tells() -> bool:
-        return await catalog.location_errors(registered.entity_ref) is True
-
-    await eventually(tells)
     uid = (await catalog.view()).entities["template:skillmeat/a"].uid
     await catalog.delete_entity(uid)
     await catalog.delete_entity(uid)
@@ -310,13 +303,6 @@ async def test_a_dry_run_of_a_kind_that_the_rules_do_not_allow(
     documents.publish(component, template("a"))
     found = await catalog.dry_run(documents.url)
     assert found == DryRun(ok=False, kind_not_allowed=True)
-
-
-async def test_validation_of_one_entity(catalog: BackstageClient, documents: Documents) -> None:
-    assert await catalog.validate_entity(template("a"), documents.url) is True
-    assert await catalog.validate_entity({**template("a"), "spec": {}}, documents.url) is False
-    huge = {**template("a"), "x": "y" * 95_000}
-    assert await catalog.validate_entity(huge, documents.url) is None
 
 
 async def test_a_token_without_read_permission_sees_empty_answers(

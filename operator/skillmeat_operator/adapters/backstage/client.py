@@ -13,12 +13,12 @@ from urllib.parse import quote
 from skillmeat_operator.adapters.backstage import entities as shapes
 from skillmeat_operator.adapters.backstage.calls import CatalogCalls, Operation, Reply
 from skillmeat_operator.adapters.backstage.errors import TOKEN_FIELD, URL_FIELD, error_of
-from skillmeat_operator.adapters.backstage.reader import MOST_BYTES, BackstageReader
-from skillmeat_operator.adapters.http.client import HttpClient, encode
+from skillmeat_operator.adapters.backstage.reader import BackstageReader
+from skillmeat_operator.adapters.http.client import HttpClient
 from skillmeat_operator.adapters.http.credential import Credential
 from skillmeat_operator.adapters.http.rate_limit import RateLimiter
 from skillmeat_operator.adapters.http.tls import TlsMaterial
-from skillmeat_operator.domain.observation import DryRun, Json, RegisteredLocation
+from skillmeat_operator.domain.observation import DryRun, RegisteredLocation
 from skillmeat_operator.domain.timings import Timings
 
 DRY_RUNS = 2
@@ -77,22 +77,20 @@ class BackstageClient(BackstageReader):
         self._dry_run_timeout = times.dry_run_timeout
         self._dry_runs = dry_runs or asyncio.Semaphore(DRY_RUNS)
 
-    async def register(self, target: str, *, refresh_on_conflict: bool = False) -> RegisteredLocation | None:
+    async def register(self, target: str) -> RegisteredLocation | None:
         """Register a location of type ``url``; the catalog reads it later, whatever it is.
 
         Args:
             target: The document's URL, compared byte for byte.
-            refresh_on_conflict: Have one that exists already read again, where the catalog can do that.
 
         Returns:
             The location; ``None`` if it existed before (409).
         """
-        if refresh_on_conflict:
-            reply = await self._create_or_refresh(target)
-            if reply.status == 201:
-                return self._created(reply)
         reply = await self._post_location(target, query={}, expected={201, 409})
-        return self._created(reply) if reply.status == 201 else None
+        if reply.status == 409:
+            return None
+        with self._calls.checked():
+            return shapes.created_location(reply.value)
 
     async def onconflict_refresh(self, target: str) -> bool:
         """Register a location and have it read again even if it exists: the repair of a ghost location.
@@ -100,7 +98,10 @@ class BackstageClient(BackstageReader):
         Returns:
             Whether it was done; ``False`` if the catalog is older than 3.5.0 and does not know the parameter.
         """
-        return (await self._create_or_refresh(target)).status == 201
+        reply = await self._post_location(target, query={"onConflict": "refresh"}, expected={201, 400})
+        if reply.status == 400 and _UNKNOWN_PARAMETER not in error_of(reply.answer)[1]:
+            raise self._calls.invalid("HTTP 400")
+        return reply.status == 201
 
     async def unregister(self, location_id: str) -> bool:
         """Delete a location; its entities vanish with it.
@@ -170,35 +171,6 @@ class BackstageClient(BackstageReader):
         operation = Operation("DELETE", path, "catalog.entity.delete", expected=_GONE_OR_NOT, is_write=True)
         await self._calls.carry_out(operation)
 
-    async def validate_entity(self, entity: Json, target: str) -> bool | None:
-        """Whether the catalog accepts an entity of this document; ``catalog.rules`` do not count here.
-
-        Returns:
-            ``None`` where it cannot be told: the entity is larger than the portal takes in a request.
-        """
-        payload = {"entity": entity, "location": f"url:{target}"}
-        if len(encode(payload)) > MOST_BYTES:
-            return None
-        operation = Operation(
-            "POST",
-            "/validate-entity",
-            "catalog.entity.validate",
-            payload=payload,
-            expected=frozenset({200, 400}),
-        )
-        reply = await self._calls.carry_out(operation)
-        if reply.status == 200:
-            return True
-        # A refused entity comes with a list of errors, everything else with a single one.
-        return False if isinstance(reply.value, Mapping) and "errors" in reply.value else None
-
-    async def _create_or_refresh(self, target: str) -> Reply:
-        """201, or 400 from a catalog that does not know the parameter."""
-        reply = await self._post_location(target, query={"onConflict": "refresh"}, expected={201, 400})
-        if reply.status == 400 and _UNKNOWN_PARAMETER not in error_of(reply.answer)[1]:
-            raise self._calls.invalid("HTTP 400")
-        return reply
-
     async def _post_location(
         self, target: str, *, query: Mapping[str, str], expected: set[int], within: float | None = None
     ) -> Reply:
@@ -212,7 +184,3 @@ class BackstageClient(BackstageReader):
             is_write=True,
         )
         return await self._calls.carry_out(operation, within=within)
-
-    def _created(self, reply: Reply) -> RegisteredLocation:
-        with self._calls.checked():
-            return shapes.created_location(reply.value)

@@ -72,11 +72,6 @@ class BackstageReader:
         """Whether the catalog shows an entity of this ref."""
         return await self._by_name(entity_ref) is not None
 
-    async def location_errors(self, entity_ref: str) -> bool | None:
-        """Whether a Location entity tells that its document was not read; ``None``: there is none."""
-        entity = await self._by_name(entity_ref)
-        return None if entity is None else shapes.has_errors(entity)
-
     async def _marked_entities(self) -> dict[str, CatalogEntity]:
         """All pages. Cursors follow a key of the entities: no change in between makes one slip through."""
         for _ in range(_READINGS):

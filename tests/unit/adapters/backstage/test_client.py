@@ -51,11 +51,6 @@ def empty(status: int) -> httpx.Response:
     [
         ("location-create", lambda portal: portal.register(TARGET), LOCATION),
         ("location-create-409", lambda portal: portal.register(TARGET), None),
-        (
-            "location-create-onconflict-refresh",
-            lambda portal: portal.register(TARGET, refresh_on_conflict=True),
-            LOCATION,
-        ),
         ("location-create-onconflict-refresh", lambda portal: portal.onconflict_refresh(TARGET), True),
         ("location-delete", lambda portal: portal.unregister("i-1"), True),
         ("location-delete-404", lambda portal: portal.unregister("i-1"), False),
@@ -78,17 +73,9 @@ def empty(status: int) -> httpx.Response:
         ("entity-by-name", lambda portal: portal.entity_exists("Template:SkillMeat/Alpha"), True),
         ("entity-by-name-404", lambda portal: portal.entity_exists("template:skillmeat/zzz"), False),
         ("entity-after-delete", lambda portal: portal.entity_exists("template:skillmeat/alpha"), False),
-        ("doc-404-existing", lambda portal: portal.location_errors(_ref("doc-404-existing")), True),
-        ("conflict-location2", lambda portal: portal.location_errors(_ref("conflict-location2")), False),
-        ("location-first-read-fails-entity", lambda portal: portal.location_errors(REF), None),
-        ("rules-rejected-location-entity", lambda portal: portal.location_errors(REF), None),
         ("entity-delete-by-uid", lambda portal: portal.delete_entity("u-1"), None),
         ("entity-delete-by-uid-404", lambda portal: portal.delete_entity("u-1"), None),
         ("entity-by-uid-404", lambda portal: portal.delete_entity("u-1"), None),
-        ("validate-ok", lambda portal: portal.validate_entity({}, TARGET), True),
-        ("validate-entity-ignores-rules", lambda portal: portal.validate_entity({}, TARGET), True),
-        ("validate-bad", lambda portal: portal.validate_entity({}, TARGET), False),
-        ("by-refs-5000", lambda portal: portal.validate_entity({}, TARGET), None),
         ("locations-empty", lambda portal: portal.locations(), {}),
         ("locations-list", lambda portal: portal.locations(), {TARGET: LOCATION}),
         ("restricted-read-locations", lambda portal: portal.locations(), {}),
@@ -104,28 +91,14 @@ async def test_a_recorded_answer(
     assert len(wire.requests) == 1
 
 
-def _ref(name: str) -> str:
-    names = {"doc-404-existing": "40737844fec180ed43a184e36e51e0cbaa4ea7ca"}
-    return f"location:default/generated-{names.get(name, 'f9d7a698be617fc361178f4f17f7c373dbb6b382')}"
-
-
 NOT_FOUND = {"error": {"name": "NotFoundError", "message": "x"}}
 OLD = {"error": {"name": "InputError", "message": "Unknown query parameter 'onConflict'"}}
 
 
-@pytest.mark.parametrize(("then", "expected"), [(201, LOCATION), (409, None)], ids=["new", "exists"])
-async def test_an_older_catalog_registers_without_refreshing(
-    wire_to: WireTo, then: int, expected: RegisteredLocation | None
-) -> None:
-    created = {"location": {"id": LOCATION.id, "type": "url", "target": TARGET}, "entities": []}
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        return answer(OLD, 400) if "onConflict" in request.url.params else answer(created, then)
-
-    wire = wire_to(handle)
-    assert await client(wire).register(TARGET, refresh_on_conflict=True) == expected
+async def test_an_older_catalog_does_not_refresh_on_conflict(wire_to: WireTo) -> None:
+    wire = wire_to(lambda request: answer(OLD, 400))
     assert await client(wire).onconflict_refresh(TARGET) is False
-    assert wire.paths[:2] == ["POST /api/catalog/locations?onConflict=refresh", "POST /api/catalog/locations"]
+    assert wire.paths == ["POST /api/catalog/locations?onConflict=refresh"]
 
 
 async def test_a_move_that_fails_for_another_reason_is_no_sign_of_an_older_catalog(wire_to: WireTo) -> None:
@@ -286,12 +259,6 @@ async def test_full_entities_are_whole(wire_to: WireTo) -> None:
     found = await client(wire).full_entities(["template:skillmeat/t1", "template:skillmeat/t2"])
     assert found == {"template:skillmeat/t1": entity, "template:skillmeat/t2": None}
     assert "fields" not in json.loads(wire.requests[0].content)
-
-
-async def test_an_entity_too_large_for_the_portal_is_not_sent_for_validation(wire_to: WireTo) -> None:
-    wire = wire_to(lambda request: empty(200))
-    assert await client(wire).validate_entity({"x": "y" * MOST_BYTES}, TARGET) is None
-    assert wire.requests == []
 
 
 async def test_paths_are_quoted(wire_to: WireTo) -> None:

@@ -48,7 +48,6 @@ OPERATIONS: dict[str, Operation] = {
     "view": lambda portal: portal.view(),
     "locations": lambda portal: portal.locations(),
     "register": lambda portal: portal.register(TARGET),
-    "register-or-refresh": lambda portal: portal.register(TARGET, refresh_on_conflict=True),
     "onconflict-refresh": lambda portal: portal.onconflict_refresh(TARGET),
     "unregister": lambda portal: portal.unregister("i-1"),
     "refresh": lambda portal: portal.refresh(REF),
@@ -56,13 +55,10 @@ OPERATIONS: dict[str, Operation] = {
     "by-refs": lambda portal: portal.entities_by_refs(["template:a/b"]),
     "full": lambda portal: portal.full_entities(["template:a/b"]),
     "exists": lambda portal: portal.entity_exists("template:a/b"),
-    "location-errors": lambda portal: portal.location_errors(REF),
     "delete-entity": lambda portal: portal.delete_entity("u-1"),
-    "validate": lambda portal: portal.validate_entity({}, TARGET),
 }
 WRITES = {
     "register",
-    "register-or-refresh",
     "onconflict-refresh",
     "unregister",
     "refresh",

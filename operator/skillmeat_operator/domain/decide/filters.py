@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from skillmeat_operator.api.v1alpha1.conditions import Reason
@@ -12,41 +11,26 @@ from skillmeat_operator.domain.failure import Failure, FailureKind, Side
 from skillmeat_operator.domain.observation import Json
 
 
-class Selection(StrEnum):
-    """Why a template is taken or not."""
-
-    SELECTED = "Selected"
-    NOT_INCLUDED = "NotIncluded"
-    EXCLUDED = "Excluded"
-
-
 def select(
     filters: Filters, entity: Mapping[str, Json], *, bundle_status: str | None, published: bool
 ) -> bool:
-    """Whether a template is taken; ``selection`` says why."""
-    return selection(filters, entity, bundle_status=bundle_status, published=published) is Selection.SELECTED
-
-
-def selection(
-    filters: Filters, entity: Mapping[str, Json], *, bundle_status: str | None, published: bool
-) -> Selection:
-    """Judge a template by the filters of its source: exclude wins over include, no include takes all.
+    """Whether a template is taken by the filters of its source: exclude wins over include, no include takes
+    all.
 
     A condition on the bundle's status whose status is unknown goes against a new template (no include
     matches, every exclude does) and in favour of a published one: what stands in the portal is not taken away
     because a page could not be read (design, section 2).
 
     Args:
+        filters: of the CatalogSource.
         entity: the template as the source emits it, before prefixes and defaults.
         bundle_status: its bundle's status; the last known one for a published template, None if never known.
         published: whether the template is published now.
     """
     verdict = _Verdict(entity, bundle_status)
     if any(verdict.matches(one, when_unknown=not published) for one in filters.exclude):
-        return Selection.EXCLUDED
-    if filters.include and not any(verdict.matches(one, when_unknown=published) for one in filters.include):
-        return Selection.NOT_INCLUDED
-    return Selection.SELECTED
+        return False
+    return not filters.include or any(verdict.matches(one, when_unknown=published) for one in filters.include)
 
 
 def needs_bundle_status(filters: Filters) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.api.v1alpha1.policies import EntityFilter, Filters
-from skillmeat_operator.domain.decide.filters import Selection, needs_bundle_status, select, selection
+from skillmeat_operator.domain.decide.filters import needs_bundle_status, select
 
 TEMPLATE = {
     "metadata": {"name": "payments-api", "tags": ["python", "payments"]},
@@ -22,32 +22,28 @@ def filters(
 @pytest.mark.parametrize(
     ("include", "exclude", "expected"),
     [
-        pytest.param([], [], Selection.SELECTED, id="no-filter-takes-all"),
-        pytest.param([{"names": ["payments-*"]}], [], Selection.SELECTED, id="name-glob"),
-        pytest.param([{"names": ["Payments-*"]}], [], Selection.NOT_INCLUDED, id="names-mind-case"),
-        pytest.param([{"names": ["pay"]}], [], Selection.NOT_INCLUDED, id="glob-covers-the-whole-name"),
-        pytest.param([{"names": ["x", "*-ap[ij]"]}], [], Selection.SELECTED, id="any-of-names"),
-        pytest.param([{"tags": ["go", "python"]}], [], Selection.SELECTED, id="any-of-tags"),
-        pytest.param([{"tags": ["pyth*"]}], [], Selection.NOT_INCLUDED, id="tags-are-no-globs"),
-        pytest.param([{"types": ["library"]}], [], Selection.NOT_INCLUDED, id="other-type"),
+        pytest.param([], [], True, id="no-filter-takes-all"),
+        pytest.param([{"names": ["payments-*"]}], [], True, id="name-glob"),
+        pytest.param([{"names": ["Payments-*"]}], [], False, id="names-mind-case"),
+        pytest.param([{"names": ["pay"]}], [], False, id="glob-covers-the-whole-name"),
+        pytest.param([{"names": ["x", "*-ap[ij]"]}], [], True, id="any-of-names"),
+        pytest.param([{"tags": ["go", "python"]}], [], True, id="any-of-tags"),
+        pytest.param([{"tags": ["pyth*"]}], [], False, id="tags-are-no-globs"),
+        pytest.param([{"types": ["library"]}], [], False, id="other-type"),
         pytest.param(
             [{"tags": ["python"], "types": ["library"]}],
             [],
-            Selection.NOT_INCLUDED,
+            False,
             id="all-lists-must-match",
         ),
-        pytest.param(
-            [{"types": ["library"]}, {"tags": ["python"]}], [], Selection.SELECTED, id="one-filter-suffices"
-        ),
-        pytest.param([], [{"types": ["service"]}], Selection.EXCLUDED, id="excluded"),
-        pytest.param([{"names": ["*"]}], [{"tags": ["python"]}], Selection.EXCLUDED, id="exclude-wins"),
-        pytest.param(
-            [], [{"types": ["service"], "names": ["x"]}], Selection.SELECTED, id="exclude-not-matching"
-        ),
+        pytest.param([{"types": ["library"]}, {"tags": ["python"]}], [], True, id="one-filter-suffices"),
+        pytest.param([], [{"types": ["service"]}], False, id="excluded"),
+        pytest.param([{"names": ["*"]}], [{"tags": ["python"]}], False, id="exclude-wins"),
+        pytest.param([], [{"types": ["service"], "names": ["x"]}], True, id="exclude-not-matching"),
     ],
 )
-def test_selection(include: list[dict[str, Any]], exclude: list[dict[str, Any]], expected: Selection) -> None:
-    assert selection(filters(include, exclude), TEMPLATE, bundle_status=None, published=False) is expected
+def test_what_is_taken(include: list[dict[str, Any]], exclude: list[dict[str, Any]], expected: bool) -> None:
+    assert select(filters(include, exclude), TEMPLATE, bundle_status=None, published=False) is expected
 
 
 @pytest.mark.parametrize(
@@ -112,4 +108,4 @@ def test_exclude_wins_over_include(some: list[EntityFilter], status: str | None,
     if not select(excluded, TEMPLATE, bundle_status=status, published=published):
         for include in ((), tuple(some), (EntityFilter(names=("*",)),)):
             both = Filters(include=include, exclude=tuple(some))
-            assert selection(both, TEMPLATE, bundle_status=status, published=published) is Selection.EXCLUDED
+            assert not select(both, TEMPLATE, bundle_status=status, published=published)

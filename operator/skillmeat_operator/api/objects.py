@@ -58,8 +58,6 @@ class Resource:
     """Metadata of an object, flat, as both kinds show it."""
 
     metadata: Metadata
-    raw_status: Mapping[str, Any]
-    """Status as stored, with fields this version does not know; the status writer compares with it."""
 
     @property
     def namespace(self) -> str:

@@ -206,7 +206,6 @@ class CatalogSource(Resource):
         """
         return cls(
             metadata=Metadata.from_object(obj),
-            raw_status=obj.get("status") or {},
             spec=known.spec if known is not None else read_spec(CatalogSourceSpec, obj),
             status=read_status(CatalogSourceStatus, obj),
         )

@@ -155,7 +155,6 @@ class TemplateBundle(Resource):
         """
         return cls(
             metadata=Metadata.from_object(obj),
-            raw_status=obj.get("status") or {},
             spec=known.spec if known is not None else read_spec(TemplateBundleSpec, obj),
             status=read_status(TemplateBundleStatus, obj),
         )

@@ -156,7 +156,7 @@ def outcomes(draw: st.DrawFn) -> Outcome:
     if draw(st.integers(0, 5)) == 0:
         present.append(a.shown(_THREE.published[0], ref="template:skillmeat/left", orphan=True))
     state = a.state(plan, present)
-    reasons = st.sampled_from([Reason.CONFLICT, Reason.SCHEMA_REFUSED, Reason.NOT_YET_PROCESSED])
+    reasons = st.sampled_from([Reason.CONFLICT, Reason.SCHEMA_REFUSED])
     found = {
         ref: Finding(draw(reasons), "because of this; do that")
         for ref in state.missing
@@ -229,7 +229,7 @@ def row(
         return Row("nothing can be published", "False", reconciling=True)
     missing = set(outcome.state.missing if outcome.state is not None else ()) - outcome.converging
     found = outcome.diagnosis.entities
-    if any(ref not in found or found[ref].reason is Reason.NOT_YET_PROCESSED for ref in missing):
+    if not missing <= found.keys():
         return Row("missing without reason", "False", reconciling=True)
     if outcome.converging or outcome.unread:
         return Row("converging, Ready before", "True") if ready_now else Row("converging", "False", True)

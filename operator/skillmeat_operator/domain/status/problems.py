@@ -24,8 +24,7 @@ def missing_with_reason(outcome: Outcome) -> dict[str, Finding]:
 
 def explanation(outcome: Outcome, ref: str) -> Finding | None:
     """Why a missing ref is missing; None while there is nothing to say but "not processed yet"."""
-    finding = outcome.diagnosis.entities.get(ref, outcome.diagnosis.document)
-    return finding if finding is not None and finding.reason is not Reason.NOT_YET_PROCESSED else None
+    return outcome.diagnosis.entities.get(ref, outcome.diagnosis.document)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class LastDiagnosis:
 def diagnose(
     state: CatalogState,
     *,
-    dry_run: DryRun | None,
+    dry_run: DryRun,
     holders: Mapping[str, Holder],
     reads_entities: bool,
     target: str,
@@ -69,7 +69,7 @@ def diagnose(
 
     Args:
         state: what is missing.
-        dry_run: the portal's answer to a dry run of the document; None where none was made.
+        dry_run: the portal's answer to a dry run of the document.
         holders: somebody else's entities under missing refs.
         reads_entities: whether the token was seen to read any entity of whatever kind.
         target: URL of the document.
@@ -77,19 +77,17 @@ def diagnose(
     """
     entities: dict[str, Finding] = {}
     # Where the portal's rules refuse the kind it names the first entity, with which nothing is wrong.
-    by_rule = dry_run is not None and dry_run.kind_not_allowed
-    one_by_one = state.refused | frozenset(refused)
+    by_rule = dry_run.kind_not_allowed
+    one_by_one = state.refused | frozenset(refused) | frozenset(dry_run.refused_refs)
     for ref in state.missing:
         if ref in holders:
             entities[ref] = Finding(Reason.CONFLICT, conflict_message(holders[ref]))
-        elif not by_rule and (ref in one_by_one or (dry_run is not None and ref in dry_run.refused_refs)):
+        elif not by_rule and ref in one_by_one:
             entities[ref] = Finding(
                 Reason.SCHEMA_REFUSED,
                 "the portal refuses this entity and shows an older form or none; "
                 "see the portal's log for the rule, and correct the template in SkillMeat",
             )
-    if dry_run is None:
-        return Diagnosis(entities=entities)
     if dry_run.ok:
         return Diagnosis(cannot_read=not reads_entities, entities=entities)
     if not dry_run.whole and (state.matching or dry_run.refused_refs or refused):
@@ -147,5 +145,4 @@ def still_converging(
     """
     if diagnosis.document is not None:
         return frozenset()
-    known = {ref for ref, one in diagnosis.entities.items() if one.reason is not Reason.NOT_YET_PROCESSED}
-    return frozenset(state.missing) - convergence.given_up(now, timings) - known
+    return frozenset(state.missing) - convergence.given_up(now, timings) - diagnosis.entities.keys()

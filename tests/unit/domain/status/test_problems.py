@@ -34,7 +34,6 @@ from tests.conditions import builders as a
 from tests.conditions.outcomes import PLANS, UNREADABLE, failure, well
 
 FINDING = Finding(Reason.SCHEMA_REFUSED, "correct it")
-UNPROCESSED = Finding(Reason.NOT_YET_PROCESSED, "wait")
 
 
 def told(plan: Plan, outcome: Outcome | None = None) -> list[tuple[str | None, str]]:
@@ -126,9 +125,9 @@ def test_what_is_said_of_the_others(refusal: Refusal, words: str) -> None:
 
 def test_explanations_leave_out_what_is_not_processed_yet() -> None:
     plan = a.plan(a.elements(3))
-    outcome = missing(plan, t0=FINDING, t1=UNPROCESSED, elsewhere=FINDING)
+    outcome = missing(plan, t0=FINDING, elsewhere=FINDING)
     assert missing_with_reason(outcome) == {a.ref("t0"): FINDING}
-    assert [explanation(outcome, a.ref(name)) for name in ("t0", "t1", "t2")] == [FINDING, None, None]
+    assert [explanation(outcome, a.ref(name)) for name in ("t0", "t1")] == [FINDING, None]
     assert missing_with_reason(Outcome()) == {}
 
 

@@ -16,10 +16,11 @@ from tests.conditions import builders as a
 PLAN = a.plan(a.elements(3))
 T0, T1, T2 = (one.ref for one in PLAN.published)
 NOTHING = a.state(PLAN, [])
+TAKEN = DryRun(ok=True)
 
 
 def found(
-    state: CatalogState = NOTHING, dry_run: DryRun | None = None, *, reads: bool = True, **holders: Holder
+    state: CatalogState = NOTHING, dry_run: DryRun = TAKEN, *, reads: bool = True, **holders: Holder
 ) -> Diagnosis:
     named = {a.ref(name): holder for name, holder in holders.items()}
     return diagnose(state, dry_run=dry_run, holders=named, reads_entities=reads, target=a.TARGET)
@@ -45,13 +46,12 @@ def test_the_document_is_refused(answer: dict[str, Any], reason: Reason, remedy:
 @pytest.mark.parametrize(
     ("dry_run", "reads", "blind"),
     [
-        pytest.param(DryRun(ok=True), False, True, id="it-would-be-taken-and-nothing-is-seen"),
-        pytest.param(DryRun(ok=True), True, False, id="something-is-seen"),
+        pytest.param(TAKEN, False, True, id="it-would-be-taken-and-nothing-is-seen"),
+        pytest.param(TAKEN, True, False, id="something-is-seen"),
         pytest.param(DryRun(ok=False), False, False, id="it-would-be-refused"),
-        pytest.param(None, False, False, id="not-tried"),
     ],
 )
-def test_a_token_that_cannot_read(dry_run: DryRun | None, reads: bool, blind: bool) -> None:
+def test_a_token_that_cannot_read(dry_run: DryRun, reads: bool, blind: bool) -> None:
     assert found(dry_run=dry_run, reads=reads).cannot_read is blind
 
 
@@ -71,7 +71,7 @@ def test_each_missing_entity_has_its_own_reason() -> None:
 
 
 def test_what_is_not_processed_yet_and_what_is_there_has_none() -> None:
-    assert found(dry_run=DryRun(ok=True)).entities == {}
+    assert found(dry_run=TAKEN).entities == {}
     assert found(a.state(PLAN), DryRun(ok=False, refused_refs=(T0,)), t1=Holder(None)).entities == {}
 
 

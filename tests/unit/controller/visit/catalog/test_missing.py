@@ -193,7 +193,7 @@ async def test_something_else_that_is_missing_is_looked_into_at_once(scene: Scen
 async def test_what_is_on_its_way_is_no_reason_to_look_again_where_something_is_shown(scene: Scene) -> None:
     scene.show(T0)
     scene.show(T1, failing=True, content_hash="older")
-    scene.portal.answer = DryRun(ok=False, refused_refs=frozenset({T2}))
+    scene.portal.answer = DryRun(ok=False, refused_refs=(T2,))
     first = await scene.diagnose(at=20)
     second = await scene.diagnose(at=30)
     assert set(first.entities) == set(second.entities) == {T1, T2}, "what was found of all of them holds"

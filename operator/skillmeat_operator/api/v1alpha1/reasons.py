@@ -226,11 +226,11 @@ REASONS: Final[Mapping[Reason, ReasonDeclaration]] = MappingProxyType(
             "Annotate the CatalogSource with skillmeat.io/move-location and the target the message names.",
         ),
         Reason.OWNER_NOT_FOUND: ReasonDeclaration(
-            "The entity's owner is not in the catalog.",
+            "The entity's owner is not in the catalog (not set in this version).",
             "Create the group, or set another owner by spec.entityDefaults or an override.",
         ),
         Reason.ACTION_NOT_INSTALLED: ReasonDeclaration(
-            "A step of the template uses an action that the portal does not have.",
+            "A step of the template uses an action that the portal does not have (not set in this version).",
             "Install the scaffolder module with the action that the message names.",
         ),
         Reason.ENTITY_INVALID: ReasonDeclaration(

@@ -1,9 +1,12 @@
 """Conditions and reasons: each is declared once, and in words."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+import skillmeat_operator
 from skillmeat_operator.api.v1alpha1.conditions import (
     CONDITIONS,
     REASONS,
@@ -14,6 +17,8 @@ from skillmeat_operator.api.v1alpha1.conditions import (
     Reason,
 )
 
+PACKAGE = Path(skillmeat_operator.__file__).parent
+SOURCES = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.name != "reasons.py"]
 NAMED_IN_THE_DESIGN = """
     Succeeded SucceededWithProblems NoTemplates ServingLastGood Progressing Suspended HeldBack
     KindNotAllowed HostNotAllowed TokenForbidden TokenCannotRead Conflict SchemaRefused DocumentRefused
@@ -38,6 +43,12 @@ def test_every_reason_is_declared() -> None:
 @pytest.mark.parametrize("name", NAMED_IN_THE_DESIGN.split())
 def test_reason_of_the_design_exists(name: str) -> None:
     assert Reason(name) in REASONS
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_that_nothing_sets_says_so(reason: Reason) -> None:
+    sets = any(re.search(rf"\bReason\.{reason.name}\b", text) for text in SOURCES)
+    assert ("(not set in this version)" in REASONS[reason].help) is not sets
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -130,29 +129,12 @@ def decide(
         if key not in declared_out
     }
     began = (read_moment(known.guard.since) if known.guard.id else None) or now
-    placed = selection.accepted.keys() | selection.carried.keys()
-    renewed = selection.newcomers
-    recent = _recent_losses(known.records, placed, renewed, since=began - window)
-    # A held loss that a spec or a TemplateBundle takes out now goes on counting: it must not release the
-    # others.
-    recent += tuple(
-        replace(record, entity=None, held=None)
-        for key, record in before.items()
-        if record.held is HeldReason.LOST
-        and key not in lost
-        and key not in placed
-        and record.ref not in renewed
-    )
-    published_before = len(before)
-    if known.records is None:
-        # Without a snapshot: the union of what the catalog shows as ours and what is observed.
-        shown = {entity.ref for entity in (known.ours or {}).values()}
-        published_before = len(shown | selection.refs | {record.ref for record in before.values()})
+    recent = _recent_losses(known.records, before, lost, selection, since=began - window)
     verdict = judge(
         Losses(
             current=frozenset(record.ref for record in lost.values()) | unknown,
             recent=len(recent),
-            published=published_before,
+            published=_published_before(known, before, selection),
             remaining=len(selection.accepted) + len(selection.carried),
         ),
         policy=spec.removal_policy,
@@ -164,17 +146,14 @@ def decide(
     if verdict.held is None and reserved:
         # What is lost leaves: its refs are free for those that were renamed to them.
         selection = placing()
-    accepted, carried = selection.accepted, selection.carried
+    by_key = {**selection.accepted, **selection.carried}
     tombstones = () if verdict.approved else recent
     if verdict.held is not None:
-        for key, record in lost.items():
-            since = record.lost_since or format_timestamp(now)
-            carried[key] = replace(record, held=HeldReason.LOST, lost_since=since)
+        by_key |= {key: _held(record, now) for key, record in lost.items()}
     elif not verdict.approved:
         tombstones += tuple(_tombstone(record, now) for record in lost.values())
     # With neither snapshot nor catalog nobody knows what would leave: nothing is published anew.
     unreadable = known.records is None and known.ours is None
-    by_key = {**accepted, **carried}
     records = tuple(sorted(by_key.values(), key=lambda record: record.ref))
     selected = [one for one in prepared.candidates if one.fate is not Fate.UNSELECTED]
     traces = tombstones + binding_records(prepared, by_key, known.records)
@@ -259,21 +238,47 @@ def _frozen(prepared: Prepared, before: Mapping[str, Record]) -> list[str]:
 
 def _recent_losses(
     records: tuple[Record, ...] | None,
-    placed: AbstractSet[str],
-    renewed: AbstractSet[str],
+    before: Mapping[str, Record],
+    lost: Mapping[str, Record],
+    selection: Placement,
     *,
     since: datetime,
 ) -> tuple[Record, ...]:
-    """Losses after ``since`` that were acted on and have not come back, nor were made anew."""
-    return tuple(
+    """Losses after ``since`` that have not come back, nor were made anew: those that were acted on, and those
+    that were held and that a spec or a TemplateBundle takes out now, which must not release the others.
+    """
+    placed = selection.accepted.keys() | selection.carried.keys()
+    gone = tuple(
         record
         for record in records or ()
         if record.is_tombstone
         and record_key(record) not in placed
-        and record.ref not in renewed
-        and (lost := read_moment(record.lost_since)) is not None
-        and lost > since
+        and record.ref not in selection.newcomers
+        and (moment := read_moment(record.lost_since)) is not None
+        and moment > since
     )
+    released = tuple(
+        replace(record, entity=None, held=None)
+        for key, record in before.items()
+        if record.held is HeldReason.LOST
+        and key not in lost
+        and key not in placed
+        and record.ref not in selection.newcomers
+    )
+    return gone + released
+
+
+def _published_before(known: Known, before: Mapping[str, Record], selection: Placement) -> int:
+    """How many were published before this decision."""
+    if known.records is not None:
+        return len(before)
+    # Without a snapshot: the union of what the catalog shows as ours and what is observed.
+    shown = {entity.ref for entity in (known.ours or {}).values()}
+    return len(shown | selection.refs | {record.ref for record in before.values()})
+
+
+def _held(record: Record, now: datetime) -> Record:
+    return replace(record, held=HeldReason.LOST, lost_since=record.lost_since or format_timestamp(now))
 
 
 def _tombstone(record: Record, now: datetime) -> Record:

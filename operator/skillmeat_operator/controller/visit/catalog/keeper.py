@@ -12,7 +12,8 @@ from skillmeat_operator.adapters.backstage.client import BackstageClient
 from skillmeat_operator.adapters.backstage.entities import location_ref
 from skillmeat_operator.api.keys import MOVE_LOCATION
 from skillmeat_operator.api.v1alpha1.policies import Ingestion
-from skillmeat_operator.controller.remote.views import Progress
+from skillmeat_operator.controller.remote.reading import Reading
+from skillmeat_operator.controller.remote.views import Progress, SharedView
 from skillmeat_operator.controller.visit.catalog.missing import Contents, Diagnostician, cannot_read
 from skillmeat_operator.controller.visit.catalog.moving import move, moved
 from skillmeat_operator.controller.visit.catalog.verification import Verification
@@ -43,6 +44,18 @@ class Verified:
     target: str
     next_view: float | None = None
     """When the catalog has to be looked at again (monotonic seconds); None: at its cadence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the document stands in the portal."""
+
+    target: str
+    """URL of the location, registered now or before."""
+    entity_ref: str
+    """Ref of its Location entity."""
+    readable: bool
+    """Whether the portal knows it by its last reading, so that it can be told to read it again."""
 
 
 class CatalogKeeper:
@@ -103,27 +116,19 @@ class CatalogKeeper:
                 return self._moved_now(plan, portal, owner, visit, target)
             found = replace(found, finding=refused)
         finding = found.finding if found is not None else None
-        registered = found.location.target if found is not None else target
-        self._expected.expect(visit.uid, registered)
-        entity_ref = location_ref(registered)
-        listed = view.locations.get(registered)
-        posted = memo.registered is not None and reading.began < memo.registered
-        if listed is not None:
-            entity_ref = listed.entity_ref
-        elif visit.source.spec.backstage.ingestion is Ingestion.LOCATION and not posted:
-            entity_ref = await self._register(visit, memo, client, target) or entity_ref
+        place = await self._place(
+            visit, memo, client, reading, found.location.target if found is not None else target
+        )
         state = self._compare(visit, plan, portal, owner)
         drifted = bool(state.missing) and memo.convergence is None
         if memo.convergence is None:
             memo.convergence = Convergence.start(now) if republished or drifted else None
         elif republished:
             memo.convergence.published(plan.expected, now)
-        is_static = visit.source.spec.backstage.ingestion is Ingestion.STATIC_LOCATION
-        readable = listed is not None or is_static
         # Who published this may have ended before the refresh, or the portal may have lost it since.
         unread = drifted or (bool(state.leftovers) and memo.leftovers_since is None)
-        if readable and unread and not republished:
-            await self._refresh(visit, memo, client, entity_ref)
+        if place.readable and unread and not republished:
+            await self._refresh(visit, memo, client, place.entity_ref)
         before_publish = memo.convergence is not None and reading.began < memo.convergence.began
         if state.converged and not republished and not before_publish:
             memo.convergence = memo.registered = None
@@ -135,8 +140,8 @@ class CatalogKeeper:
                 unread=False,
                 diagnosis=Diagnosis(),
                 moved=finding,
-                entity_ref=entity_ref,
-                target=registered,
+                entity_ref=place.entity_ref,
+                target=place.target,
                 next_view=self._leftovers(memo, state),
             )
         convergence = memo.convergence or Convergence.start(now)
@@ -145,8 +150,8 @@ class CatalogKeeper:
         if not unread:
             convergence.note(plan.expected, state.missing, now)
         due = convergence.refresh_due(now, self._timings) and not self._at_work(visit, convergence)
-        if readable and (republished or due):
-            await self._refresh(visit, memo, client, entity_ref)
+        if place.readable and (republished or due):
+            await self._refresh(visit, memo, client, place.entity_ref)
         diagnosis = Diagnosis()
         if not unread:
             diagnosis = await self._diagnostician.diagnose(
@@ -157,8 +162,8 @@ class CatalogKeeper:
                 registered=memo.registered,
                 portal=portal,
                 owner=owner,
-                target=registered,
-                entity_ref=entity_ref,
+                target=place.target,
+                entity_ref=place.entity_ref,
                 at_work=self._at_work(visit, convergence),
             )
         converging = still_converging(state, convergence, diagnosis, now=now, timings=self._timings)
@@ -168,8 +173,8 @@ class CatalogKeeper:
             unread=unread,
             diagnosis=diagnosis,
             moved=finding,
-            entity_ref=entity_ref,
-            target=registered,
+            entity_ref=place.entity_ref,
+            target=place.target,
             next_view=self._next_view(memo, convergence, state, diagnosis, waits=unread or bool(converging)),
         )
 
@@ -225,6 +230,26 @@ class CatalogKeeper:
 
     def _memo(self, visit: Visit) -> Verification:
         return self._verifications.setdefault(visit.uid, Verification())
+
+    async def _place(
+        self,
+        visit: Visit,
+        memo: Verification,
+        client: BackstageClient,
+        reading: Reading[SharedView],
+        target: str,
+    ) -> _Place:
+        """Where the document stands in the portal; registered where it is not, if that is ours to do."""
+        self._expected.expect(visit.uid, target)
+        ingestion = visit.source.spec.backstage.ingestion
+        listed = reading.get().view.locations.get(target)
+        if listed is not None:
+            return _Place(target=target, entity_ref=listed.entity_ref, readable=True)
+        entity_ref = location_ref(target)
+        posted = memo.registered is not None and reading.began < memo.registered
+        if ingestion is Ingestion.LOCATION and not posted:
+            entity_ref = await self._register(visit, memo, client, target) or entity_ref
+        return _Place(target=target, entity_ref=entity_ref, readable=ingestion is Ingestion.STATIC_LOCATION)
 
     def _compare(self, visit: Visit, plan: Plan, portal: PortalObserved, owner: Owner) -> CatalogState:
         shown = portal.view.get().entities_of(visit.uid, owner.target) if portal.view is not None else {}

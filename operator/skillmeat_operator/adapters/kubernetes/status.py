@@ -11,9 +11,11 @@ from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import ConflictError, ObjectSupersededError
 from skillmeat_operator.adapters.kubernetes.merge_patch import merge_patch, without_nulls
 from skillmeat_operator.adapters.kubernetes.object_ref import ObjectRef
+from skillmeat_operator.api.objects import Metadata
 from skillmeat_operator.domain.observation import Json
+from skillmeat_operator.domain.status.spec_version import OtherGenerationError, SpecVersion
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TRIES: Final = 5
 """How often a write is tried before the conflict is given to the caller."""
@@ -78,7 +80,7 @@ class StatusWriter:
         changed = sorted(merge_patch(_status(stored), desired))
         if changed:
             # Only a CRD that is not ours drops or defaults what we write; each visit would write it again.
-            log.warning(
+            logger.warning(
                 "The API server keeps other values than were written to status: apply the operator's CRDs",
                 extra={"object": str(ref), "fields": changed},
             )
@@ -86,10 +88,10 @@ class StatusWriter:
 
 
 def _check_same(ref: ObjectRef, before: Mapping[str, Json], now: Mapping[str, Json]) -> None:
-    if _metadata(now).get("uid") != ref.uid:
-        raise ObjectSupersededError(f"{ref}: another object has this name now")
-    if _metadata(now).get("generation") != _metadata(before).get("generation"):
-        raise ObjectSupersededError(f"{ref}: the spec changed")
+    try:
+        SpecVersion.of(Metadata.from_object(before)).require(Metadata.from_object(now))
+    except OtherGenerationError as error:
+        raise ObjectSupersededError(f"{ref}: {error}") from None
 
 
 def _metadata(obj: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -165,7 +165,7 @@ async def test_busy_object_is_tried_five_times(store, writer):
     ("outcome", "change", "says"),
     [
         ("another object has the name", {"uid": "u-2"}, "another object"),
-        ("spec changed", {"generation": 4}, "spec changed"),
+        ("spec changed", {"generation": 4}, "the object has 4 now"),
     ],
 )
 async def test_outcome_about_the_past_is_not_written(outcome, change, says, store, writer):

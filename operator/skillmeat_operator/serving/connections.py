@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Connections:
                     connection.abort()
                     cut += 1
         if cut:
-            log.info("%d connections were cut: their clients did not read what they asked for", cut)
+            logger.info("%d connections were cut: their clients did not read what they asked for", cut)
         if self._of_peer:
             self._sweep_later()
 

@@ -19,7 +19,7 @@ from typing import Final, Protocol, Self
 
 from aiohttp import ETag, web
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "application/yaml"
 """RFC 9512. The catalog's reader does not look at it."""
@@ -141,7 +141,7 @@ class Documents:
                     await _write(answer, found.compressed, inflate=not compressed)
                 await answer.write_eof()
         except TimeoutError:
-            log.info("A client did not read a document in time and was disconnected")
+            logger.info("A client did not read a document in time and was disconnected")
             if request.transport is not None:
                 request.transport.abort()
         return answer

@@ -111,8 +111,8 @@ class CatalogCalls:
         """Carry out an operation and decode its answer.
 
         Args:
-            operation: What to do.
-            within: Seconds for the exchange, instead of those of all calls.
+            operation: what to do.
+            within: seconds for the exchange, instead of those of all calls.
 
         Raises:
             FailedError: there is no answer, or one that was not expected.

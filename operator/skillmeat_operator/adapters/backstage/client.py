@@ -46,16 +46,16 @@ class BackstageClient(BackstageReader):
         share: str = "",
     ) -> None:
         """Args:
-            http: Makes the calls.
-            limiter: Limits towards portals, shared by all clients of portals.
-            base_url: Base URL of the portal's backend.
-            token: Sent as ``Authorization: Bearer``.
+            http: makes the calls.
+            limiter: limits towards portals, shared by all clients of portals.
+            base_url: base URL of the portal's backend.
+            token: sent as ``Authorization: Bearer``.
             tls: CA and client certificate.
-            timings: Time-outs of a call and of a dry run.
-            dry_runs: Limits dry runs, shared by all clients of this portal; :data:`DRY_RUNS` without one.
-            url_field: Field of the spec, or flag, that the URL comes from; messages name it.
-            token_field: The same of the token.
-            share: On whose behalf it calls.
+            timings: time-outs of a call and of a dry run.
+            dry_runs: limits dry runs, shared by all clients of this portal; :data:`DRY_RUNS` without one.
+            url_field: field of the spec, or flag, that the URL comes from; messages name it.
+            token_field: the same of the token.
+            share: on whose behalf it calls.
 
         Raises:
             FailedError: the URL is none (``InvalidSpec``).
@@ -81,7 +81,7 @@ class BackstageClient(BackstageReader):
         """Register a location of type ``url``; the catalog reads it later, whatever it is.
 
         Args:
-            target: The document's URL, compared byte for byte.
+            target: the document's URL, compared byte for byte.
 
         Returns:
             The location; ``None`` if it existed before (409).

@@ -66,12 +66,12 @@ def refusal(
     """The failure that an answer stands for which the call did not expect.
 
     Args:
-        portal: The portal.
-        answer: Its answer.
+        portal: the portal.
+        answer: its answer.
         permission: Catalog permission that the call needs.
-        is_write: Whether the call changes something, or tries to in a dry run.
-        token_field: Field of the spec, or flag, that the token comes from.
-        has_token: Whether one was sent.
+        is_write: whether the call changes something, or tries to in a dry run.
+        token_field: field of the spec, or flag, that the token comes from.
+        has_token: whether one was sent.
     """
     status = answer.status
     name, text = error_of(answer)

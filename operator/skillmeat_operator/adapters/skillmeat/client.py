@@ -63,14 +63,14 @@ class SkillMeatClient:
         share: str = "",
     ) -> None:
         """Args:
-            http: Makes the calls.
-            limiter: Limits towards sources, shared by all clients of sources.
+            http: makes the calls.
+            limiter: limits towards sources, shared by all clients of sources.
             base_url: ``spec.source.skillmeat.url``.
-            platform: The list's ``platform`` parameter, an exact match among a template's Backstage tags.
+            platform: the list's ``platform`` parameter, an exact match among a template's Backstage tags.
             bearer: API key or JWT, sent as ``Authorization: Bearer``.
-            service_token: Sent as ``X-SkillMeat-Service-Token``.
+            service_token: sent as ``X-SkillMeat-Service-Token``.
             tls: CA and client certificate.
-            share: On whose behalf it calls: of those that wait for a server's limits, shares take turns.
+            share: on whose behalf it calls: of those that wait for a server's limits, shares take turns.
 
         Raises:
             FailedError: the URL is none (``InvalidSpec``).
@@ -89,7 +89,7 @@ class SkillMeatClient:
         """The whole list of templates, in the server's order.
 
         Args:
-            within: Seconds for the exchange, from the moment its turn comes.
+            within: seconds for the exchange, from the moment its turn comes.
 
         Raises:
             FailedError: there is no complete list.

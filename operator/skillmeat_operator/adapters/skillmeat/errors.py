@@ -40,10 +40,10 @@ def refusal(source: Remote, answer: Answer, *, has_bearer: bool, what: str) -> F
     from its rate limit.
 
     Args:
-        source: The server.
-        answer: Its answer.
-        has_bearer: Whether a bearer token was sent.
-        what: What was asked for, as a noun: "list of templates".
+        source: the server.
+        answer: its answer.
+        has_bearer: whether a bearer token was sent.
+        what: what was asked for, as a noun: "list of templates".
     """
     status = answer.status
     if status in _NEEDS_A_PERSON:

@@ -146,7 +146,7 @@ class Connections:
         self._own = None
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._made.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:

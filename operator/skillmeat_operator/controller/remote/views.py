@@ -67,7 +67,7 @@ class Progress:
         return self._progressed.get(uid, 0.0)
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._targets.pop(uid, None)
         self._progressed.pop(uid, None)
 

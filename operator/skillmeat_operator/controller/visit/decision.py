@@ -220,7 +220,7 @@ class Decider:
         return Decision(plan=memo.plan, content=content, form=form)
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._memos.pop(uid, None)
         self._claims.release(uid)
 

@@ -92,7 +92,7 @@ class FailureJudge:
         return refused.first + self._timings.credential_recheck
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._histories.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:

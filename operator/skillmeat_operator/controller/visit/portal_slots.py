@@ -63,7 +63,7 @@ class PortalSlots:
                 self._mark_due(waiting, 0.0)
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._waiting.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:

@@ -94,7 +94,7 @@ class ExternalVerifier:
         return convergence is None or convergence.keeps_waiting(asked, self._clock(), self._timings)
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._convergences.pop(uid, None)
         self._verified.pop(uid, None)
 

@@ -221,7 +221,7 @@ class CatalogKeeper:
         return convergence is not None and self._clock() - convergence.began < self._timings.quiet_visit
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._verifications.pop(uid, None)
         self._diagnostician.forget(uid)
 

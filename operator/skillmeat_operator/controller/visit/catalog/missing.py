@@ -65,7 +65,7 @@ class Diagnostician:
             self._looks[uid].last = None
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._looks.pop(uid, None)
 
     def __contains__(self, uid: object) -> bool:

@@ -97,7 +97,7 @@ class Deleter:
         self._last_connection[uid] = connection
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """See :class:`~skillmeat_operator.controller.scope.KeyedByUid`."""
         self._last_connection.pop(uid, None)
         self._deletions.pop(uid, None)
 

@@ -33,7 +33,9 @@ class CallProblem(StrEnum):
     """Closed or reset inside the answer."""
     TOO_LARGE = "answer too large"
     MALFORMED = "answer malformed"
-    """No HTTP, or an encoding that was not asked for or is broken."""
+    """No HTTP."""
+    ENCODING = "answer encoded otherwise"
+    """An encoding that was not asked for, or a broken one."""
     THROTTLED = "held back by our own limits"
 
 

@@ -121,6 +121,7 @@ _ANSWERS = {
     CallProblem.CUT_SHORT: "half an answer",
     CallProblem.TOO_LARGE: "more than 32 MiB",
     CallProblem.MALFORMED: "something that is not HTTP as it was asked for",
+    CallProblem.ENCODING: "a body in an encoding (Content-Encoding) that is broken or not gzip",
 }
 _WHOLE_SERVER = frozenset({CallProblem.CONNECTION_REFUSED, CallProblem.TIMED_OUT})
 _CONNECTIONS = {

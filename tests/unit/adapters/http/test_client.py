@@ -141,7 +141,7 @@ BOMB = gzip.compress(b"\0" * (33 * MIB))
         pytest.param(saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), CallProblem.MALFORMED, id="no-http"),
         pytest.param(
             saying(OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx"),
-            CallProblem.MALFORMED,
+            CallProblem.ENCODING,
             id="brotli",
         ),
     ],

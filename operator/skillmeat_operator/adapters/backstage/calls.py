@@ -47,6 +47,8 @@ class Operation:
     expected: frozenset[int] = _FOUND
     """Statuses that mean something to the caller; 404 only if the catalog itself says it."""
     is_write: bool = False
+    is_repeatable: bool = True
+    """Whether twice is as good as once, where nobody knows whether the portal got it."""
     is_recent: bool = False
     """Catalogs that are still in use do not have it: their 404 with an empty body is an answer too."""
 
@@ -150,7 +152,12 @@ class CatalogCalls:
                 headers["Authorization"] = f"Bearer {value}"
             url = f"{self._base}{_CATALOG}{operation.path}"
             call = Call(
-                operation.method, url, query=operation.query, headers=headers, payload=operation.payload
+                operation.method,
+                url,
+                query=operation.query,
+                headers=headers,
+                payload=operation.payload,
+                repeatable=operation.is_repeatable,
             )
             deadline = self._http.clock() + within + PATIENCE
             return await self._http.send(

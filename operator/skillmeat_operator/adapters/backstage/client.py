@@ -182,5 +182,7 @@ class BackstageClient(BackstageReader):
             payload={"type": "url", "target": target},
             expected=frozenset(expected),
             is_write=True,
+            # A second registration would be a conflict with the first.
+            is_repeatable=bool(query),
         )
         return await self._calls.carry_out(operation, within=within)

@@ -18,6 +18,7 @@ from skillmeat_operator.adapters.http.body import read_body
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem, before_answer, inside_answer
 from skillmeat_operator.adapters.http.egress import Egress
 from skillmeat_operator.adapters.http.hosts import Host
+from skillmeat_operator.adapters.http.pinning import REPEATABLE
 from skillmeat_operator.adapters.http.pools import Transports
 from skillmeat_operator.adapters.http.rate_limit import Endpoint, RateLimiter
 from skillmeat_operator.adapters.http.retry_after import retry_after
@@ -50,6 +51,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     payload: Any = field(default=None, repr=False)
     """Sent as JSON; ``None``: no body."""
+    repeatable: bool = True
+    """Whether it may be sent once more where its connection was closed before an answer began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +219,13 @@ class HttpClient:
             headers=headers,
             content=content,
             extensions={
+                REPEATABLE: call.repeatable,
                 "timeout": {
                     "connect": CONNECT_TIMEOUT,
                     "read": READ_TIMEOUT,
                     "write": WRITE_TIMEOUT,
                     "pool": READ_TIMEOUT,
-                }
+                },
             },
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import httpcore
 import httpx
 
 from skillmeat_operator.adapters.http.hosts import Host, canonical_name
+from skillmeat_operator.adapters.http.racing import first_connected
 from skillmeat_operator.api.urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 100
 MAX_IDLE_CONNECTIONS = 20
-MOST_TRIES = 3
-"""Addresses of one name that are tried before the call fails."""
+MOST_REMEMBERED = 4096
+"""Names of which it is kept which address answered last."""
 IDLE_EXPIRY = 4.0
 """Seconds after which an unused connection is closed: below the 5 s after which uvicorn and Node close
 theirs, so that no request is written into a connection that the server is just closing."""
+REPEATABLE = "skillmeat.repeatable"
+"""Extension of a request: whether it may be sent once more where nobody knows what became of it."""
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
@@ -41,6 +45,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, egress: Egress, inner: httpcore.AsyncNetworkBackend | None = None) -> None:
         self._egress = egress
         self._inner = inner or httpcore.AnyIOBackend()
+        self._answered: OrderedDict[Host, str] = OrderedDict()
 
     async def connect_tcp(
         self,
@@ -50,20 +55,26 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first checked address that answers; ``timeout`` holds for each.
+        """Connect to the first checked address that answers; the one that did so last is tried first.
+
+        ``timeout`` holds for each.
 
         Raises:
             CallError: the host is refused, or its name is not known.
             httpcore.ConnectError, httpcore.ConnectTimeout: no address answers; that of the last one.
         """
-        checked = await self._egress.addresses(Host(name=canonical_name(host), port=port))
-        addresses = checked[:MOST_TRIES]
-        for address in addresses[:-1]:
-            try:
-                return await self._connect(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._connect(addresses[-1], port, timeout, local_address, socket_options)
+        asked = Host(name=canonical_name(host), port=port)
+        checked = await self._egress.addresses(asked)
+        known = self._answered.get(asked)
+        address, stream = await first_connected(
+            sorted(checked, key=lambda one: one != known),
+            lambda one: self._connect(one, port, timeout, local_address, socket_options),
+        )
+        self._answered[asked] = address
+        self._answered.move_to_end(asked)
+        if len(self._answered) > MOST_REMEMBERED:
+            self._answered.popitem(last=False)
+        return stream
 
     async def _connect(
         self,
@@ -101,8 +112,10 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> httpcore.AsyncNetworkStream:
+        # A final dot is for the DNS alone: SNI has none (RFC 6066, section 3), nor have certificates.
+        name = server_hostname.removesuffix(".") if server_hostname is not None else None
         try:
-            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+            return await self._inner.start_tls(ssl_context, name, timeout)
         except asyncio.CancelledError:
             await self._inner.aclose()
             raise
@@ -121,15 +134,24 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """A pool of connections over a :class:`PinnedBackend`, for one kind of TLS material."""
+    """A pool of connections over a :class:`PinnedBackend`, for one kind of TLS material.
+
+    What stands before a server may close a kept connection whenever it likes, at each second request even. A
+    request that may be repeated is then sent once more over a connection of its own; one that may not be goes
+    over a connection of its own from the start.
+    """
 
     def __init__(self, egress: Egress, context: ssl.SSLContext | None) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_IDLE_CONNECTIONS,
-            keepalive_expiry=IDLE_EXPIRY,
-            network_backend=PinnedBackend(egress),
+        backend = PinnedBackend(egress)
+        self._kept, self._fresh = (
+            httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=most,
+                keepalive_expiry=IDLE_EXPIRY,
+                network_backend=backend,
+            )
+            for most in (MAX_IDLE_CONNECTIONS, 0)
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -139,29 +161,55 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             CallError: the host is refused, or its name is not known.
             httpx.TransportError: what else went wrong.
         """
-        url = request.url
+        repeatable = request.extensions.get(REPEATABLE, False)
+        opened = _Opened()
         with _as_httpx(request):
-            answer = await self._pool.handle_async_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(
-                        scheme=url.raw_scheme,
-                        host=url.raw_host,
-                        port=url.port or DEFAULT_PORTS[url.scheme],
-                        target=url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.content,
-                    extensions=request.extensions,
-                )
-            )
+            try:
+                pool = self._kept if repeatable else self._fresh
+                answer = await pool.handle_async_request(_as_httpcore(request, opened))
+            except (httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
+                if not repeatable or opened.by_now or not _is_closed(error):
+                    raise
+                answer = await self._fresh.handle_async_request(_as_httpcore(request, opened))
         return httpx.Response(
             status_code=answer.status, headers=answer.headers, stream=_Body(answer, request), request=request
         )
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._kept.aclose()
+        await self._fresh.aclose()
+
+
+class _Opened:
+    """Hears of it when a request has a connection opened for it (httpcore's extension ``trace``)."""
+
+    def __init__(self) -> None:
+        self.by_now = False
+
+    async def __call__(self, event: str, _: Any) -> None:
+        self.by_now = self.by_now or event == "connection.connect_tcp.started"
+
+
+def _as_httpcore(request: httpx.Request, opened: _Opened) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme,
+            host=url.raw_host,
+            port=url.port or DEFAULT_PORTS[url.scheme],
+            target=url.raw_path,
+        ),
+        headers=request.headers.raw,
+        content=request.content,
+        extensions={**request.extensions, "trace": opened},
+    )
+
+
+def _is_closed(error: Exception) -> bool:
+    """Whether the connection was closed or reset, rather than something said that is no HTTP."""
+    return not isinstance(error, httpcore.RemoteProtocolError) or "disconnected" in str(error)
 
 
 class _Body(httpx.AsyncByteStream):

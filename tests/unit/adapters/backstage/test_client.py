@@ -13,6 +13,7 @@ import pytest
 from skillmeat_operator.adapters.backstage.client import DRY_RUNS, BackstageClient
 from skillmeat_operator.adapters.backstage.reader import MOST_BYTES, PAGE_SIZE
 from skillmeat_operator.adapters.http.credential import Credential
+from skillmeat_operator.adapters.http.pinning import REPEATABLE
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError
 from skillmeat_operator.domain.observation import DryRun, RegisteredLocation
@@ -269,3 +270,24 @@ async def test_paths_are_quoted(wire_to: WireTo) -> None:
         "DELETE /api/catalog/locations/a%2Fb%3Fc",
         "GET /api/catalog/entities/by-name/template/skillmeat/a%3Fb%23c",
     ]
+
+
+async def test_only_a_registration_must_not_be_doubled(wire_to: WireTo) -> None:
+    location = {"location": {"id": "loc", "type": "url", "target": "http://t"}, "entities": []}
+
+    def portal(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            return empty(204)
+        if request.url.path.endswith("/locations"):
+            return answer(location, 201)
+        return answer({"items": [None]})
+
+    wire = wire_to(portal)
+    one = client(wire)
+    await one.register("http://t")
+    await one.onconflict_refresh("http://t")
+    await one.dry_run("http://t")
+    await one.unregister("loc")
+    await one.refresh("location:default/x")
+    await one.entities_by_refs(["template:a/b"])
+    assert [request.extensions[REPEATABLE] for request in wire.requests] == [False, *[True] * 5]

@@ -7,12 +7,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from skillmeat_operator.serving.connections import ConnectionLimits, Connections
 from skillmeat_operator.serving.protocol_log import protocol_log
+from skillmeat_operator.serving.reticent import ReticentHandler
 
 MAX_HEADER: Final = 8 * 1024
 """Bytes of one header field, and of the request line."""
@@ -65,17 +67,19 @@ class HttpServer:
         app = web.Application(client_max_size=MAX_BODY)
         for handler in handlers:
             handler.add_routes(app)
+        self._protocol: dict[str, Any] = {
+            "access_log": None,
+            "logger": protocol_log(),
+            "keepalive_timeout": idle,
+            "max_line_size": MAX_HEADER,
+            "max_field_size": MAX_HEADER,
+            "lingering_time": 0.0,
+        }
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
-            access_log=None,
-            logger=protocol_log(),
             # The runner waits this long twice: for handlers to end, then for cancelled ones to go.
             shutdown_timeout=stop_within / 2,
-            keepalive_timeout=idle,
-            max_line_size=MAX_HEADER,
-            max_field_size=MAX_HEADER,
-            lingering_time=0.0,
         )
 
     async def start(self) -> None:
@@ -88,10 +92,11 @@ class HttpServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("a runner has a server once it is set up")
-        connections = Connections(server, self._limits)
+        loop = asyncio.get_running_loop()
+        connections = Connections(partial(ReticentHandler, server, loop=loop, **self._protocol), self._limits)
         within = self._limits.reads_within if self._tls else None
         try:
-            listening = await asyncio.get_running_loop().create_server(
+            listening = await loop.create_server(
                 connections.protocol,
                 self._host,
                 self._port,

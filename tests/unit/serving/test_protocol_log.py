@@ -14,6 +14,9 @@ from skillmeat_operator.serving.server import HttpServer
 CANARY = "canary-of-a-client"
 MALFORMED = [
     f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer {CANARY}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: x\r\nAuthoriz ation: Bearer {CANARY}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {CANARY}\r\n\r\n",
+    f"{CANARY}\r\n\r\n",
     f"GET / HTTP/1.1\r\nHost: x\r\nCookie: {CANARY}\x01\r\n\r\n",
     f"GET /{CANARY} HTTP/9.9\r\n\r\n",
     f"GET / HTTP/1.1\r\nHost: x\r\nX-Long: {CANARY * 1000}\r\n\r\n",
@@ -41,14 +44,31 @@ class Broken:
         app.router.add_get("/", handle)
 
 
-async def send(port: int, text: str) -> None:
+class Long:
+    """A handler whose answer no client takes at once."""
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve it."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            for _ in range(500):
+                await answer.write(b"x" * 64_000)
+            return answer
+
+        app.router.add_get("/", handle)
+
+
+async def send(port: int, text: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(text.encode())
     await writer.drain()
-    writer.write_eof()
-    await reader.read()
+    # Not closed from here: an answer to what ends in half would not be sent.
+    answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     await writer.wait_closed()
+    return answer
 
 
 async def test_malformed_requests_leave_one_line_without_a_word_of_theirs(
@@ -60,12 +80,33 @@ async def test_malformed_requests_leave_one_line_without_a_word_of_theirs(
         with caplog.at_level(logging.DEBUG):
             for _ in range(3):
                 for text in MALFORMED:
-                    await send(server.bound[0][1], text)
+                    answer = await send(server.bound[0][1], text)
+                    assert CANARY.encode() not in answer
+                    assert answer.startswith((b"HTTP/1.1 400 Bad Request", b"HTTP/1.0 400 Bad Request"))
     finally:
         await server.stop()
     assert CANARY not in caplog.text
     assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) == 1
     assert "Traceback" not in caplog.text
+
+
+async def test_clients_that_hang_up_in_mid_answer_leave_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = HttpServer("127.0.0.1", 0, Long())
+    await server.start()
+    try:
+        with caplog.at_level(logging.DEBUG):
+            for _ in range(3):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.bound[0][1])
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.readexactly(1000)
+                writer.transport.abort()
+                await asyncio.sleep(0.1)
+    finally:
+        await server.stop()
+    assert "Traceback" not in caplog.text
+    assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) <= 1
 
 
 async def test_a_defect_of_ours_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,11 +11,14 @@ from semantic_version import Version  # type: ignore[import-untyped]
 
 _MAX_LENGTH: Final = 256
 _ANY: Final = "[xX*]"
-_NUMBER: Final = "(?:0|[1-9][0-9]{0,8})"
+_NUMBER: Final = "(?:0|[1-9][0-9]{0,15})"
+_LARGEST: Final = 2**53 - 1
+"""node-semver reads numbers up to ``Number.MAX_SAFE_INTEGER``: builds are numbered by date and time."""
 _SUFFIX: Final = r"(?:-(?P<pre>[0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?"
 _VERSION: Final = re.compile(rf"(?P<core>{_NUMBER}\.{_NUMBER}\.{_NUMBER}){_SUFFIX}")
 _COMPARATOR: Final = re.compile(
-    r"(?P<operator>\^|~|<=|>=|<|>|=)?v?"
+    # `~>` is an older spelling of `~`, and node-semver passes over any `v` and `=` before a version.
+    r"(?P<operator>\^|~>?|<=|>=|<|>|=)?[v=]*"
     rf"(?P<core>{_ANY}(?:\.{_ANY}){{0,2}}|{_NUMBER}(?:\.{_ANY}){{0,2}}|{_NUMBER}\.{_NUMBER}(?:\.(?:{_NUMBER}|{_ANY}))?)"
     + _SUFFIX
 )
@@ -107,7 +110,11 @@ def _parse_version(text: str) -> Version | None:
 
 
 def _version(core: str, pre: str | None) -> Version:
-    """Raise ValueError where the pre-release has an empty part or a number with a leading zero."""
+    """Raise ValueError where the pre-release has an empty part or a number with a leading zero, or the core a
+    number that is too large.
+    """
+    if any(int(number) > _LARGEST for number in core.split(".")):
+        raise ValueError("a number that is too large")
     return Version(f"{core}-{pre}" if pre else core)
 
 
@@ -122,7 +129,7 @@ def _bounds(word: str) -> tuple[_Bound, ...]:
     match = _COMPARATOR.fullmatch(word)
     if match is None:
         raise ValueError(_HELP)
-    operator, pre = match["operator"] or "=", match["pre"]
+    operator, pre = (match["operator"] or "=").removesuffix(">") or ">", match["pre"]
     numbers = [int(part) for part in match["core"].split(".") if part.isdigit()]
     whole = len(numbers) == 3
     if pre and not whole:

@@ -16,6 +16,19 @@ HELP = "write version as a range of npm"
         pytest.param("^0.x", ["0.0.0", "0.9.0"], ["1.0.0"], id="caret-any-minor"),
         pytest.param("~2.1", ["2.1.0", "2.1.9"], ["2.2.0", "2.0.9"], id="tilde"),
         pytest.param("~2", ["2.0.0", "2.9.9"], ["3.0.0"], id="tilde-major"),
+        pytest.param("~>1.2", ["1.2.0", "1.2.9"], ["1.3.0", "1.1.9"], id="tilde-as-ruby-writes-it"),
+        pytest.param("~> 1.2.3", ["1.2.3"], ["1.2.2", "1.3.0"], id="tilde-as-ruby-writes-it-with-a-space"),
+        pytest.param("== 1.2", ["1.2.0"], ["1.3.0"], id="equal-twice"),
+        pytest.param("^=v1.2", ["1.2.0", "1.9.0"], ["2.0.0"], id="signs-that-are-passed-over"),
+        pytest.param(
+            "^1.0.0", ["1.0.2026010112", "1.0.20260101123000"], ["2.0.20260101123000"], id="built-at-a-time"
+        ),
+        pytest.param(
+            "^1.0.20260101123000", ["1.0.20260101123001"], ["1.0.20260101122959"], id="since-a-time"
+        ),
+        pytest.param(
+            "<=9007199254740991", ["9007199254740991.0.1"], ["9007199254740992.0.0"], id="the-largest-number"
+        ),
         pytest.param("2.x", ["2.0.0", "2.9.9"], ["1.9.9", "3.0.0"], id="x-range"),
         pytest.param("<=1.2.3", ["1.2.3"], ["1.2.4", "1.2.3-rc.1"], id="up-to-a-release"),
         pytest.param("2", ["2.4.0"], ["3.0.0"], id="partial"),
@@ -82,7 +95,7 @@ def test_what_is_no_version_is_never_accepted(version: str | None) -> None:
     "text",
     [
         "latest",
-        "== 1.2",
+        "9007199254740992",
         "1.2.3.4",
         "x.2",
         "a - b",

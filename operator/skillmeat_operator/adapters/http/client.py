@@ -148,6 +148,8 @@ class HttpClient:
         Raises:
             CallError: there is no complete answer.
         """
+        if call.url.startswith("https:"):
+            tls.check_bindings(Host.of(call.url))
         endpoint = await self.endpoint(call.url, share=share)
         request_id = self._new_id()
         request = self._request(call, request_id)

@@ -42,11 +42,25 @@ class Credential:
             CallError: ``CREDENTIAL_BOUND`` if the Secret's annotation does not name the host,
                 ``CREDENTIAL_MALFORMED`` if the value is empty or not printable ASCII (RFC 9110, 5.5).
         """
-        if self.allowed_hosts is not None and not any(_allows(text, host) for text in self.allowed_hosts):
-            raise CallError(CallProblem.CREDENTIAL_BOUND, field_name)
+        check_binding(self.allowed_hosts, host, field_name=field_name)
         if not self.value or not all("!" <= character <= "~" for character in self.value):
             raise CallError(CallProblem.CREDENTIAL_MALFORMED, field_name)
         return self.value
+
+
+def check_binding(allowed_hosts: tuple[str, ...] | None, host: Host, *, field_name: str) -> None:
+    """Refuse to use what a Secret holds at a host that its annotation does not name.
+
+    Args:
+        allowed_hosts: entries of the annotation ``skillmeat.io/allowed-hosts``; None: it has none.
+        host: where the request goes.
+        field_name: field that names the Secret, for the error's detail.
+
+    Raises:
+        CallError: ``CREDENTIAL_BOUND``.
+    """
+    if allowed_hosts is not None and not any(_allows(text, host) for text in allowed_hosts):
+        raise CallError(CallProblem.CREDENTIAL_BOUND, field_name)
 
 
 def _allows(text: str, host: Host) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
 from skillmeat_operator.adapters.http.hosts import Host
-from skillmeat_operator.adapters.http.tls import CA_FIELD
+from skillmeat_operator.adapters.http.tls import CA_FIELD, CLIENT_FIELD
 from skillmeat_operator.api.urls import DEFAULT_PORTS, UrlError, parse_url
 from skillmeat_operator.api.v1alpha1.conditions import Reason
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
@@ -100,8 +100,9 @@ class Remote:
             message = f"The operator may not connect to {self.label}: {detail}."
             return FailureKind.CONFIGURATION, Reason.EGRESS_NOT_ALLOWED, message
         if problem is CallProblem.CREDENTIAL_BOUND:
+            field = f"{self.tls_field}.{detail}" if detail in {CA_FIELD, CLIENT_FIELD} else detail
             message = (
-                f"The Secret of {detail} may not be sent to {self.label}: add the host to the Secret's"
+                f"The Secret of {field} may not be sent to {self.label}: add the host to the Secret's"
                 " annotation skillmeat.io/allowed-hosts."
             )
             return FailureKind.CONFIGURATION, Reason.EGRESS_NOT_ALLOWED, message

@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import Final
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
+from skillmeat_operator.adapters.http.credential import check_binding
+from skillmeat_operator.adapters.http.hosts import Host
 
 CA_FIELD = "caRef"
 CLIENT_FIELD = "clientCertSecretRef"
@@ -32,12 +34,26 @@ class TlsMaterial:
     """Client certificate, with its chain."""
     key: bytes | None = field(default=None, repr=False)
     """Its private key, unencrypted."""
+    bindings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """For each Secret that is bound to hosts: the field that names it, and the entries of its annotation."""
+
+    def check_bindings(self, host: Host) -> None:
+        """Refuse a host that a Secret is not for.
+
+        Raises:
+            CallError: ``CREDENTIAL_BOUND``; the detail names the field, ``caRef`` or ``clientCertSecretRef``.
+        """
+        for field_name, allowed_hosts in self.bindings:
+            check_binding(allowed_hosts, host, field_name=field_name)
 
     @property
     def digest(self) -> str:
         """sha256 (hex) over all parts: tells materials apart without holding them."""
         parts = (hashlib.sha256(part).digest() if part is not None else b"-" for part in self._parts)
-        return hashlib.sha256(b"|".join(parts)).hexdigest()
+        bound = (
+            repr([(name, sorted(hosts)) for name, hosts in self.bindings]).encode() if self.bindings else b""
+        )
+        return hashlib.sha256(b"|".join(parts) + bound).hexdigest()
 
     @property
     def _parts(self) -> tuple[bytes | None, ...]:

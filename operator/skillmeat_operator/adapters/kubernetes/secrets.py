@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from skillmeat_operator.adapters.http.credential import Credential
-from skillmeat_operator.adapters.http.tls import TlsMaterial
+from skillmeat_operator.adapters.http.tls import CA_FIELD, CLIENT_FIELD, TlsMaterial
 from skillmeat_operator.adapters.kubernetes.client import KubernetesClient
 from skillmeat_operator.adapters.kubernetes.errors import ForbiddenError, KubernetesError
 from skillmeat_operator.api.keys import ALLOWED_HOSTS
@@ -52,33 +53,38 @@ class SecretReader:
         # Whether it can stand in a header is checked where it is sent.
         return Credential.of(raw.decode("utf-8", "surrogateescape"), allowed_hosts=_hosts(annotations))
 
-    async def ca(self, namespace: str, reference: CAReference, *, side: Side) -> bytes:
-        """CA certificates, PEM as stored."""
+    async def tls(self, namespace: str, tls: TLS | None, *, side: Side) -> TlsMaterial:
+        """All that the ``tls`` of a spec names, PEM as stored, and the hosts that its Secrets are for."""
+        if tls is None:
+            return TlsMaterial()
+        material = TlsMaterial()
+        if tls.ca_ref is not None:
+            material = await self._with_ca(material, namespace, tls.ca_ref, side)
+        if tls.client_cert_secret_ref is not None:
+            material = await self._with_client(material, namespace, tls.client_cert_secret_ref, side)
+        return material
+
+    async def _with_ca(
+        self, material: TlsMaterial, namespace: str, reference: CAReference, side: Side
+    ) -> TlsMaterial:
+        annotations: Mapping[str, str] = {}
         if reference.kind is CAKind.CONFIG_MAP:
             data = await self._config_map(namespace, reference.name, side)
         else:
-            data, _ = await self._secret(namespace, reference.name, side)
-        return _entry(data, reference.key, reference.kind, reference.name, side)
+            data, annotations = await self._secret(namespace, reference.name, side)
+        ca = _entry(data, reference.key, reference.kind, reference.name, side)
+        return replace(material, ca=ca, bindings=(*material.bindings, *_binding(CA_FIELD, annotations)))
 
-    async def client_certificate(
-        self, namespace: str, reference: CertificateReference, *, side: Side
-    ) -> tuple[bytes, bytes]:
-        """Client certificate and private key, PEM as stored."""
-        data, _ = await self._secret(namespace, reference.name, side)
-        return (
-            _entry(data, TLS_CERTIFICATE, "Secret", reference.name, side),
-            _entry(data, TLS_KEY, "Secret", reference.name, side),
+    async def _with_client(
+        self, material: TlsMaterial, namespace: str, reference: CertificateReference, side: Side
+    ) -> TlsMaterial:
+        data, annotations = await self._secret(namespace, reference.name, side)
+        return replace(
+            material,
+            certificate=_entry(data, TLS_CERTIFICATE, "Secret", reference.name, side),
+            key=_entry(data, TLS_KEY, "Secret", reference.name, side),
+            bindings=(*material.bindings, *_binding(CLIENT_FIELD, annotations)),
         )
-
-    async def tls(self, namespace: str, tls: TLS | None, *, side: Side) -> TlsMaterial:
-        """All that the ``tls`` of a spec names."""
-        if tls is None:
-            return TlsMaterial()
-        ca = await self.ca(namespace, tls.ca_ref, side=side) if tls.ca_ref else None
-        if tls.client_cert_secret_ref is None:
-            return TlsMaterial(ca=ca)
-        certificate, key = await self.client_certificate(namespace, tls.client_cert_secret_ref, side=side)
-        return TlsMaterial(ca=ca, certificate=certificate, key=key)
 
     async def _secret(
         self, namespace: str, name: str, side: Side
@@ -123,6 +129,11 @@ def _hosts(annotations: Mapping[str, str]) -> tuple[str, ...] | None:
     if stated is None:
         return None
     return tuple(host.strip() for host in stated.split(",") if host.strip())
+
+
+def _binding(field_name: str, annotations: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    hosts = _hosts(annotations)
+    return ((field_name, hosts),) if hosts is not None else ()
 
 
 def _missing(kind: str, namespace: str, name: str, side: Side) -> NoReturn:

@@ -21,7 +21,7 @@ from skillmeat_operator.adapters.kubernetes.secrets import SecretReader
 from skillmeat_operator.adapters.skillmeat.client import SkillMeatClient
 from skillmeat_operator.api.v1alpha1.catalog_source import CatalogSource
 from skillmeat_operator.api.v1alpha1.conditions import Reason
-from skillmeat_operator.api.v1alpha1.references import SecretKeyReference
+from skillmeat_operator.api.v1alpha1.references import TLS, SecretKeyReference
 from skillmeat_operator.domain.failure import FailedError, Failure, FailureKind, Side
 from skillmeat_operator.domain.timings import Timings
 
@@ -217,6 +217,7 @@ class Connections:
         # The operator's own token is for its own portal: a tenant must not be able to send it elsewhere.
         own_file = self._token_file if url == (self._backstage_url or "").rstrip("/") else None
         if reference is None and own_file is not None:
+            _check_trust(backstage.tls)
             token = await self._own_token(own_file, not_before)
         tls = await self._secrets.tls(source.namespace, backstage.tls, side=Side.CATALOG)
         named = _named_by_flags(url=backstage.url is None, token=reference is None and own_file is not None)
@@ -267,6 +268,26 @@ class Connections:
             ) from None
         self._own = now, Credential.of(text)
         return self._own[1]
+
+
+def _check_trust(tls: TLS | None) -> None:
+    """Whom the operator's own token is shown to is the operator's to decide: a CA of a tenant would have it
+    sent to whoever has a certificate of that CA.
+
+    Raises:
+        FailedError: the spec names a CA.
+    """
+    if tls is not None and tls.ca_ref is not None:
+        raise FailedError(
+            Failure(
+                side=Side.CATALOG,
+                kind=FailureKind.CONFIGURATION,
+                reason=Reason.INVALID_SPEC,
+                message="spec.backstage.tls.caRef does not go with the operator's own token: remove it and "
+                "give the operator the CA in the file of its environment variable SSL_CERT_FILE, or name a "
+                "token under spec.backstage.auth",
+            )
+        )
 
 
 def _digest(credential: Credential | None) -> str:

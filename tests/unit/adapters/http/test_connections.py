@@ -150,6 +150,35 @@ async def test_a_final_dot_is_no_part_of_sni_nor_of_the_certificates_name() -> N
     assert names == ["localhost"]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "goes"),
+    [
+        (("other.example",), False),
+        ((), False),
+        (("localhost:1",), False),
+        (("localhost",), True),
+        (None, True),
+    ],
+)
+async def test_certificates_of_a_secret_that_is_bound_are_used_nowhere_else(
+    hosts: tuple[str, ...] | None, goes: bool
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    CA.issue_cert("localhost").configure_cert(context)
+    bindings = (("clientCertSecretRef", hosts),) if hosts is not None else ()
+    trust = TlsMaterial(ca=CA.cert_pem.bytes(), bindings=bindings)
+    server = Server(1)
+    async with server.up(context) as port, client() as http:
+        url = f"https://localhost:{port}/"
+        if goes:
+            assert (await send(http, url, tls=trust)).status == 200
+        else:
+            with pytest.raises(CallError) as caught:
+                await send(http, url, tls=trust)
+            assert caught.value.problem is CallProblem.CREDENTIAL_BOUND
+            assert server.connections == 0
+
+
 class Network(httpcore.AsyncNetworkBackend):
     """Some addresses answer, some refuse, all others are dead."""
 

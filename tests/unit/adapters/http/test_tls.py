@@ -94,6 +94,8 @@ def test_material_shows_nothing_and_each_part_tells_it_apart() -> None:
         TlsMaterial(key=b"a"),
         TlsMaterial(ca=b"ab"),
         TlsMaterial(ca=b"a", certificate=b"b"),
+        TlsMaterial(ca=b"a", bindings=(("caRef", ("a.example",)),)),
+        TlsMaterial(ca=b"a", bindings=(("caRef", ()),)),
     ]
     assert len({material.digest for material in materials}) == len(materials)
     assert TlsMaterial(ca=b"a").digest == TlsMaterial(ca=b"a").digest

@@ -169,37 +169,53 @@ async def test_ca_comes_from_a_config_map_as(outcome, stored, cluster, reader):
     cluster.config_maps["ca"] = stored
     reference = CAReference(kind=CAKind.CONFIG_MAP, name="ca")
 
-    assert await reader.ca("team", reference, side=Side.SOURCE) == b"PEM"
+    assert (await reader.tls("team", TLS(ca_ref=reference), side=Side.SOURCE)).ca == b"PEM"
 
 
 async def test_ca_comes_from_a_secret(cluster, reader):
     cluster.secret("ca", {"root": b"PEM"})
     reference = CAReference(kind=CAKind.SECRET, name="ca", key="root")
 
-    assert await reader.ca("team", reference, side=Side.SOURCE) == b"PEM"
+    assert (await reader.tls("team", TLS(ca_ref=reference), side=Side.SOURCE)).ca == b"PEM"
 
 
 @pytest.mark.parametrize("kind", list(CAKind))
 async def test_missing_ca_is_named_with_its_kind(kind, reader):
     with pytest.raises(FailedError, match=f"{kind.value} 'ca' does not exist"):
-        await reader.ca("team", CAReference(kind=kind, name="ca"), side=Side.SOURCE)
+        await reader.tls("team", TLS(ca_ref=CAReference(kind=kind, name="ca")), side=Side.SOURCE)
 
 
 async def test_missing_key_of_a_config_map_is_named(cluster, reader):
     cluster.config_maps["ca"] = {}
 
+    reference = CAReference(kind=CAKind.CONFIG_MAP, name="ca")
     with pytest.raises(FailedError, match=r"Key 'ca\.crt' of ConfigMap 'ca' is missing"):
-        await reader.ca("team", CAReference(kind=CAKind.CONFIG_MAP, name="ca"), side=Side.SOURCE)
+        await reader.tls("team", TLS(ca_ref=reference), side=Side.SOURCE)
 
 
 async def test_client_certificate_needs_both_parts(cluster, reader):
     cluster.secret("cert", {"tls.crt": b"C", "tls.key": b"K"})
-    reference = CertificateReference(name="cert")
-    assert await reader.client_certificate("team", reference, side=Side.SOURCE) == (b"C", b"K")
+    named = TLS(client_cert_secret_ref=CertificateReference(name="cert"))
+    found = await reader.tls("team", named, side=Side.SOURCE)
+    assert (found.certificate, found.key, found.bindings) == (b"C", b"K", ())
 
     cluster.secret("cert", {"tls.crt": b"C"})
     with pytest.raises(FailedError, match=r"Key 'tls\.key'"):
-        await reader.client_certificate("team", reference, side=Side.SOURCE)
+        await reader.tls("team", named, side=Side.SOURCE)
+
+
+async def test_secrets_of_certificates_are_bound_to_hosts_as_tokens_are(cluster, reader):
+    cluster.secret("cert", {"tls.crt": b"C", "tls.key": b"K"}, allowed_hosts="a.example, *.b.example")
+    cluster.secret("ca", {"ca.crt": b"PEM"}, allowed_hosts="")
+    both = TLS(
+        ca_ref=CAReference(kind=CAKind.SECRET, name="ca"),
+        client_cert_secret_ref=CertificateReference(name="cert"),
+    )
+    found = await reader.tls("team", both, side=Side.SOURCE)
+    assert found.bindings == (
+        ("caRef", ()),
+        ("clientCertSecretRef", ("a.example", "*.b.example")),
+    )
 
 
 async def test_tls_of_a_spec_is_gathered(cluster, reader):

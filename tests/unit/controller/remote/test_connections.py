@@ -175,6 +175,28 @@ async def test_the_operators_token_goes_to_its_own_portal_only(
     assert headers == ({} if sent is None else {"Authorization": f"Bearer {sent}"})
 
 
+TENANTS_CA = {"tls": {"caRef": {"kind": "Secret", "name": "api"}}}
+
+
+async def test_no_ca_of_a_tenant_decides_whom_the_operators_token_is_shown_to(token_file: TokenFile) -> None:
+    world = World(token_file=token_file)
+    told = await failure_of(world.connections.portal(source(backstage=TENANTS_CA)))
+    assert told == (Side.CATALOG, FailureKind.CONFIGURATION, Reason.INVALID_SPEC, False)
+    assert world.reads == []
+
+
+@pytest.mark.parametrize(
+    "backstage",
+    [
+        pytest.param({**TENANTS_CA, **AUTH}, id="with-a-token-of-its-own"),
+        pytest.param({**TENANTS_CA, "url": PORTAL}, id="for-another-portal"),
+        pytest.param({"tls": {"clientCertSecretRef": {"name": "api"}}}, id="a-client-certificate"),
+    ],
+)
+async def test_a_tenants_tls_counts_otherwise(token_file: TokenFile, backstage: dict[str, Any]) -> None:
+    await World(token_file=token_file).connections.portal(source(backstage=backstage))
+
+
 async def test_without_an_own_portal_the_operators_token_goes_nowhere(token_file: TokenFile) -> None:
     world = World(own=None, token_file=token_file)
     assert (await world.sent_to_portal(source(backstage={"url": PORTAL})))[1] == {}

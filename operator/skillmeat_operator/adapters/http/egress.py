@@ -22,6 +22,9 @@ from skillmeat_operator.adapters.http.resolving import system_resolver
 Resolver = Callable[[str, int], Awaitable[Collection[str]]]
 """Looks a host name up: addresses as text, in the order in which to try them. Raises OSError."""
 
+Endpoints = Callable[[], Awaitable[Collection[tuple[Address, int]]]]
+"""Tells the (address, port) pairs of the API server, as known by now."""
+
 RESOLVE_TIMEOUT = 5.0
 """Seconds for one look-up of a name."""
 REMEMBER = 10.0
@@ -44,7 +47,7 @@ class EgressPolicy:
     portal: Host | None = None
     """Host and port of ``--backstage-url``: named by the administrator, so allowed, loopback included."""
     refused: frozenset[tuple[Address, int]] = frozenset()
-    """The API server's and our own listening (address, port) pairs. An unspecified address (``0.0.0.0``)
+    """Our own listening (address, port) pairs. An unspecified address (``0.0.0.0``)
     stands for every address of this machine: loopback and ``own_addresses``."""
     own_addresses: frozenset[Address] = frozenset()
 
@@ -91,14 +94,23 @@ class EgressPolicy:
         if host != self.portal and not any(pattern.allows(host) for pattern in self.allowed):
             raise CallError(CallProblem.EGRESS_REFUSED, f"add {host.name} to the operator's --allowed-hosts")
 
-    def check_address(self, host: Host, address: Address) -> None:
+    def check_address(
+        self, host: Host, address: Address, *, api_server: Collection[tuple[Address, int]] = ()
+    ) -> None:
         """Refuse an address that the host's name led to.
+
+        Args:
+            host: the host.
+            address: one of its addresses.
+            api_server: (address, port) pairs of the API server, as known by now.
 
         Raises:
             CallError: ``EGRESS_REFUSED``.
         """
         reachable = {address, *embedded(address)}
-        if any(self._is_refused_endpoint(one, host.port) for one in reachable):
+        if any(
+            (one, host.port) in api_server or self._is_refused_endpoint(one, host.port) for one in reachable
+        ):
             raise CallError(
                 CallProblem.EGRESS_REFUSED,
                 "it leads to the API server or to the operator itself, which --allowed-hosts cannot allow",
@@ -133,9 +145,15 @@ class Egress:
     """Gives the checked addresses of a host; whoever connects, connects to one of these."""
 
     def __init__(
-        self, policy: EgressPolicy, *, clock: Callable[[], float], resolver: Resolver = system_resolver
+        self,
+        policy: EgressPolicy,
+        *,
+        clock: Callable[[], float],
+        resolver: Resolver = system_resolver,
+        api_server: Endpoints | None = None,
     ) -> None:
         self._policy = policy
+        self._api_server = api_server
         self._clock = clock
         self._resolver = resolver
         self._known: OrderedDict[Host, tuple[float, tuple[str, ...]]] = OrderedDict()
@@ -185,8 +203,9 @@ class Egress:
             raise CallError(CallProblem.NAME_NOT_RESOLVED) from error
         if not found:
             raise CallError(CallProblem.NAME_NOT_RESOLVED)
+        refused = await self._api_server() if self._api_server is not None else frozenset()
         for text in found:
-            self._policy.check_address(host, parse_address(text))
+            self._policy.check_address(host, parse_address(text), api_server=refused)
         self._known[host] = (self._clock(), found)
         self._known.move_to_end(host)
         while len(self._known) > MOST_REMEMBERED:

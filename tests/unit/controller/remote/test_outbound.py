@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem
+from skillmeat_operator.adapters.kubernetes.errors import UnavailableError
 from skillmeat_operator.controller.remote import outbound
 from skillmeat_operator.controller.remote.outbound import outbound_client
 
@@ -34,6 +35,32 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setenv("POD_IP", POD)
     return known
+
+
+TOLD: dict[str, Any] = {}
+"""What the API server answers to ``GET /api``."""
+
+
+class Api:
+    """Connections to the API server that all get the same answer."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.closed = False
+
+    async def request(self, method: str, path: str) -> Any:
+        assert (method, path) == ("GET", "/api")
+        if not TOLD:
+            raise UnavailableError("away")
+        return TOLD
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    TOLD.clear()
+    monkeypatch.setattr(outbound, "Transport", Api)
 
 
 def config(**changes: Any) -> Any:
@@ -79,6 +106,24 @@ async def test_the_api_server_and_the_operator_are_not_reached(url: str, expecte
 async def test_an_api_server_without_a_port_is_refused_at_that_of_https() -> None:
     assert await refused(f"https://{API_SERVER}:443", server="https://api.example")
     assert not await refused(f"https://{API_SERVER}:6443", server="https://api.example")
+
+
+@pytest.mark.parametrize(
+    ("stated", "url", "expected"),
+    [
+        ("203.0.113.20:6443", "https://203.0.113.20:6443", True),
+        ("203.0.113.20:6443", "https://203.0.113.20:443", False),
+        ("[2001:db8::20]:6443", "https://[2001:db8::20]:6443", True),
+        ("", "https://203.0.113.20:6443", False),
+        ("no address", "https://203.0.113.20:6443", False),
+        (None, "https://203.0.113.20:6443", False),
+    ],
+)
+async def test_what_stands_behind_the_service_is_refused_too(stated: Any, url: str, expected: bool) -> None:
+    row = {"clientCIDR": "0.0.0.0/0", "serverAddress": stated}
+    TOLD.update(kind="APIVersions", serverAddressByClientCIDRs=[row, "other"])
+    assert await refused(url) is expected
+    assert await refused(f"https://{API_SERVER}:6443")
 
 
 async def test_all_addresses_of_the_api_server_are_refused(names: dict[str, list[str]]) -> None:

@@ -305,6 +305,13 @@ async def test_a_dry_run_of_a_kind_that_the_rules_do_not_allow(
     assert found == DryRun(ok=False, kind_not_allowed=True)
 
 
+async def test_validation_of_one_entity(catalog: BackstageClient, documents: Documents) -> None:
+    assert await catalog.validate_entity(template("a"), documents.url) is True
+    assert await catalog.validate_entity({**template("a"), "spec": {}}, documents.url) is False
+    huge = {**template("a"), "x": "y" * 95_000}
+    assert await catalog.validate_entity(huge, documents.url) is None
+
+
 async def test_a_token_without_read_permission_sees_empty_answers(
     http: HttpClient, portal: Backstage, catalog: BackstageClient, documents: Documents
 ) -> None:

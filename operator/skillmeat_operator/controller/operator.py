@@ -221,7 +221,7 @@ class Operator:
             store=store,
             changes=changes,
             add=self._changed,
-            forget=self._forget,
+            forget=lambda uid: self._scopes.close(uid),  # noqa: PLW0108  they know the parts made below
             interrupt=self._queue.interrupt,
             uniform=uniform,
             timings=timings,
@@ -231,10 +231,9 @@ class Operator:
         writer = ObjectWriter(
             store=store, seen=dispatcher.seen, statuses=StatusWriter(client), announcer=announcer, now=now
         )
-        bundles = BundleReconciler(
+        self._bundles = bundles = BundleReconciler(
             store=store, writer=writer, mark_due=self._mark_due, now=now, timings=timings
         )
-        self._bundles = bundles
         finalizers = Finalizers(client)
         judge = FailureJudge(clock=clock, now=now, timings=timings)
         slots = PortalSlots(workers=config.workers, mark_due=self._mark_due)
@@ -382,9 +381,6 @@ class Operator:
         """Namespace of an object: namespaces take turns."""
         obj = self._store.sources.get(uid) or self._store.bundles.get(uid)
         return obj["metadata"].get("namespace", "") if obj is not None else ""
-
-    def _forget(self, uid: str) -> None:
-        self._scopes.close(uid)
 
     def _target_of(self, visit: Visit) -> str | None:
         return publication(

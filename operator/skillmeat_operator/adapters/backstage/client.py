@@ -13,12 +13,12 @@ from urllib.parse import quote
 from skillmeat_operator.adapters.backstage import entities as shapes
 from skillmeat_operator.adapters.backstage.calls import CatalogCalls, Operation, Reply
 from skillmeat_operator.adapters.backstage.errors import TOKEN_FIELD, URL_FIELD, error_of
-from skillmeat_operator.adapters.backstage.reader import BackstageReader
-from skillmeat_operator.adapters.http.client import HttpClient
+from skillmeat_operator.adapters.backstage.reader import MOST_BYTES, BackstageReader
+from skillmeat_operator.adapters.http.client import HttpClient, encode
 from skillmeat_operator.adapters.http.credential import Credential
 from skillmeat_operator.adapters.http.rate_limit import RateLimiter
 from skillmeat_operator.adapters.http.tls import TlsMaterial
-from skillmeat_operator.domain.observation import DryRun, RegisteredLocation
+from skillmeat_operator.domain.observation import DryRun, Json, RegisteredLocation
 from skillmeat_operator.domain.timings import Timings
 
 DRY_RUNS = 2
@@ -170,6 +170,28 @@ class BackstageClient(BackstageReader):
         path = f"/entities/by-uid/{quote(uid, safe='')}"
         operation = Operation("DELETE", path, "catalog.entity.delete", expected=_GONE_OR_NOT, is_write=True)
         await self._calls.carry_out(operation)
+
+    async def validate_entity(self, entity: Json, target: str) -> bool | None:
+        """Whether the catalog accepts an entity of this document; ``catalog.rules`` do not count here.
+
+        Returns:
+            ``None`` where it cannot be told: the entity is larger than the portal takes in a request.
+        """
+        payload = {"entity": entity, "location": f"url:{target}"}
+        if len(encode(payload)) > MOST_BYTES:
+            return None
+        operation = Operation(
+            "POST",
+            "/validate-entity",
+            "catalog.entity.validate",
+            payload=payload,
+            expected=frozenset({200, 400}),
+        )
+        reply = await self._calls.carry_out(operation)
+        if reply.status == 200:
+            return True
+        # A refused entity comes with a list of errors, everything else with a single one.
+        return False if isinstance(reply.value, Mapping) and "errors" in reply.value else None
 
     async def _post_location(
         self, target: str, *, query: Mapping[str, str], expected: set[int], within: float | None = None

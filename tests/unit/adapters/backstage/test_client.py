@@ -77,6 +77,10 @@ def empty(status: int) -> httpx.Response:
         ("entity-delete-by-uid", lambda portal: portal.delete_entity("u-1"), None),
         ("entity-delete-by-uid-404", lambda portal: portal.delete_entity("u-1"), None),
         ("entity-by-uid-404", lambda portal: portal.delete_entity("u-1"), None),
+        ("validate-ok", lambda portal: portal.validate_entity({}, TARGET), True),
+        ("validate-entity-ignores-rules", lambda portal: portal.validate_entity({}, TARGET), True),
+        ("validate-bad", lambda portal: portal.validate_entity({}, TARGET), False),
+        ("by-refs-5000", lambda portal: portal.validate_entity({}, TARGET), None),
         ("locations-empty", lambda portal: portal.locations(), {}),
         ("locations-list", lambda portal: portal.locations(), {TARGET: LOCATION}),
         ("restricted-read-locations", lambda portal: portal.locations(), {}),
@@ -260,6 +264,12 @@ async def test_full_entities_are_whole(wire_to: WireTo) -> None:
     found = await client(wire).full_entities(["template:skillmeat/t1", "template:skillmeat/t2"])
     assert found == {"template:skillmeat/t1": entity, "template:skillmeat/t2": None}
     assert "fields" not in json.loads(wire.requests[0].content)
+
+
+async def test_an_entity_too_large_for_the_portal_is_not_sent_for_validation(wire_to: WireTo) -> None:
+    wire = wire_to(lambda request: empty(200))
+    assert await client(wire).validate_entity({"x": "y" * MOST_BYTES}, TARGET) is None
+    assert wire.requests == []
 
 
 async def test_paths_are_quoted(wire_to: WireTo) -> None:

@@ -55,6 +55,7 @@ OPERATIONS: dict[str, Operation] = {
     "by-refs": lambda portal: portal.entities_by_refs(["template:a/b"]),
     "full": lambda portal: portal.full_entities(["template:a/b"]),
     "exists": lambda portal: portal.entity_exists("template:a/b"),
+    "validate": lambda portal: portal.validate_entity({}, TARGET),
     "delete-entity": lambda portal: portal.delete_entity("u-1"),
 }
 WRITES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from skillmeat_operator.api.v1alpha1.conditions import Reason
@@ -139,6 +139,15 @@ def _lost(plan: Any, records: dict[str, Any]) -> dict[str, Any]:
     max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@example(
+    sequence=[
+        ("gone", "t0"),
+        ("read again", True),
+        ("visit", "settled"),
+        ("wait", 121),
+        ("spec", "tb", "^1.0.0"),
+    ]
 )
 @given(sequence=st.lists(events, min_size=1, max_size=16))
 def test_any_sequence_keeps_fluxs_rules_and_the_counts_add_up(

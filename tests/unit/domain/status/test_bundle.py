@@ -122,3 +122,51 @@ def test_the_time_of_a_status_does_not_grow_with_the_source() -> None:
     for _ in range(100):
         status(bundle, found)
     assert time.process_time() - began < 0.5
+
+
+ORPHAN = {"sourceRef": {"name": "nowhere"}, "bundleRef": {"id": "id-t0"}}
+
+
+def orphaned(obj: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The object with the status of one that has no CatalogSource, so many seconds later."""
+    now = a.NOW + timedelta(seconds=seconds)
+    context = BundleContext(outcome=None, source_exists=False, read_again=True, grace=GRACE, now=now)
+    bundle = TemplateBundle.from_object(obj)
+    told = summarise_bundle(bundle, context, carried_out=SpecVersion.of(bundle)).to_wire()
+    return {**obj, "status": told}
+
+
+def doing(obj: dict[str, Any]) -> str:
+    [one] = [
+        each["type"] for each in obj["status"]["conditions"] if each["type"] in {"Reconciling", "Stalled"}
+    ]
+    return str(one)
+
+
+def changed(obj: dict[str, Any], generation: int) -> dict[str, Any]:
+    return {**obj, "metadata": {**obj["metadata"], "generation": generation}}
+
+
+def test_what_is_missing_is_awaited_for_its_grace_and_no_longer() -> None:
+    obj = orphaned(a.raw_bundle(ORPHAN), 0)
+    assert [doing(orphaned(obj, after)) for after in (0, 119, 120)] == [
+        "Reconciling",
+        "Reconciling",
+        "Stalled",
+    ]
+
+
+def test_another_spec_of_one_that_was_given_up_is_awaited_anew() -> None:
+    obj = orphaned(orphaned(a.raw_bundle(ORPHAN), 0), 120)
+    obj = orphaned(changed(obj, 2), 1000)
+    assert [doing(orphaned(obj, 1000 + after)) for after in (0, 119, 120)] == [
+        "Reconciling",
+        "Reconciling",
+        "Stalled",
+    ]
+
+
+def test_looking_twice_at_the_same_moment_tells_the_same() -> None:
+    obj = orphaned(a.raw_bundle(ORPHAN), 0)
+    obj = orphaned(changed(obj, 2), 121)
+    assert orphaned(obj, 121)["status"] == obj["status"]

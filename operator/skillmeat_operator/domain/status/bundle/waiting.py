@@ -20,10 +20,11 @@ def awaited(case: BundleCase, reason: Reason, message: str, *, confirmed: bool) 
     conditions, now = case.conditions, case.context.now
     conditions.set(ConditionType.RESOLVED, FALSE, reason, message)
     resolved = conditions.current(ConditionType.RESOLVED)
-    tried = conditions.told(ConditionType.RECONCILING, reason)
-    # Where it was missing for another reason, or of another spec, the grace begins now.
+    tried = conditions.previous(ConditionType.RECONCILING)
+    # Counted from what the conditions keep, or the next look would count otherwise: whoever was Stalled, or
+    # at rest, begins to try now; who is trying already goes on, whatever was missing and of which spec.
     since = now
-    if tried is not None and resolved is not None:
+    if tried is not None and tried.status is TRUE and resolved is not None:
         since = max(resolved.last_transition_time, tried.last_transition_time)
     already = conditions.told(ConditionType.STALLED, reason) is not None
     late = age(since, now=now) >= case.context.grace

@@ -53,3 +53,47 @@ def test_a_cancelled_one_loses_no_place(seed: int) -> None:
             pass
 
     scenario()
+
+
+@virtual
+async def test_one_that_is_cancelled_as_it_gets_its_place_hands_it_on() -> None:
+    pool, held = FairPool(1), list[str]()
+
+    async def hold(name: str) -> None:
+        async with pool.place(name):
+            held.append(name)
+
+    async with pool.place("a"):
+        given = asyncio.create_task(hold("b"))
+        waits = asyncio.create_task(hold("c"))
+        await asyncio.sleep(0)
+    # The place has been given, and its holder has not run yet.
+    given.cancel()
+    async with asyncio.timeout(1):
+        await waits
+    assert held == ["c"]
+    assert given.cancelled() or given.done()
+
+
+@virtual
+async def test_one_that_is_cancelled_while_it_waits_leaves_the_line() -> None:
+    pool, held = FairPool(1), list[str]()
+
+    async def hold(share: str, name: str) -> None:
+        async with pool.place(share):
+            held.append(name)
+
+    async with pool.place("a"):
+        tasks = [asyncio.create_task(hold(*one)) for one in (("b", "b1"), ("b", "b2"), ("c", "c1"))]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        tasks[2].cancel()
+        await asyncio.sleep(0)
+        assert not held
+    async with asyncio.timeout(1):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert held == ["b2"]
+    assert tasks[0].cancelled()
+    assert tasks[2].cancelled()
+    async with asyncio.timeout(1), pool.place("c"):
+        pass

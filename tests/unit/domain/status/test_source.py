@@ -183,3 +183,13 @@ def test_messages_tell_no_text_time_or_count_of_tries() -> None:
     said = str(status(well("not a template", source=failed(), catalog=failed())))
     assert "attempt" not in said
     assert "try " not in said
+
+
+def test_a_source_whose_filter_waits_for_the_pages_of_bundles_is_at_work_not_stuck() -> None:
+    source = a.source({"filters": {"include": [{"names": ["nobody"]}]}})
+    plan = a.plan(a.elements(2), of=source)
+    found = well(plan=plan, state=a.state(plan), filter_pending=True)
+    told = {one["type"]: (one["status"], one["reason"]) for one in status(found)["conditions"]}
+    assert told["Ready"] == ("False", "Progressing")
+    assert told["Reconciling"] == ("True", "Progressing")
+    assert "Stalled" not in told

@@ -78,10 +78,12 @@ def _form_orders(element: Json) -> Iterator[list[str]]:
     while stack:
         node = stack.pop()
         if isinstance(node, list):
-            stack.extend(node)
+            stack.extend(child for child in node if isinstance(child, (dict, list)))
+            continue
         if not isinstance(node, dict):
             continue
-        for key in sorted(node):
+        below = sorted(key for key, child in node.items() if isinstance(child, (dict, list)))
+        for key in below:
             child = node[key]
             if key == _PROPERTIES and isinstance(child, dict):
                 yield _as_javascript(child)
@@ -97,5 +99,7 @@ def _as_javascript(keys: Iterable[str]) -> list[str]:
     Source: ECMAScript, OrdinaryOwnPropertyKeys; a number is an integer up to 2^32 - 2 as it is printed.
     """
     names = list(keys)
+    if not any(name[:1].isdigit() for name in names):
+        return names
     numbers = {name for name in names if _POSITION.fullmatch(name) and int(name) < 2**32 - 1}
     return sorted(numbers, key=int) + [name for name in names if name not in numbers]

@@ -149,6 +149,7 @@ def _lost(plan: Any, records: dict[str, Any]) -> dict[str, Any]:
         ("spec", "tb", "^1.0.0"),
     ]
 )
+@example(sequence=[("all gone",), ("read again", True), ("no source", "tb"), ("wait", 121)])
 @given(sequence=st.lists(events, min_size=1, max_size=16))
 def test_any_sequence_keeps_fluxs_rules_and_the_counts_add_up(
     judge: JudgeFunction, sequence: list[tuple[Any, ...]]

@@ -89,6 +89,14 @@ def inside_answer(error: Exception) -> CallError:
     return CallError(CallProblem.CUT_SHORT)
 
 
+def errnos(error: BaseException) -> tuple[str, ...]:
+    """The operating system's names of what is behind a failed call, for the debug log: ``ECONNREFUSED``."""
+    numbers = (one.errno for one in _causes(error) if isinstance(one, OSError))
+    return tuple(
+        errno.errorcode[number] for number in numbers if number is not None and number in errno.errorcode
+    )
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The exception and what caused it, groups opened; bounded, since a chain may have a loop."""
     waiting: list[BaseException] = [error]

@@ -15,7 +15,13 @@ from typing import Any
 import httpx
 
 from skillmeat_operator.adapters.http.body import read_body
-from skillmeat_operator.adapters.http.call_errors import CallError, CallProblem, before_answer, inside_answer
+from skillmeat_operator.adapters.http.call_errors import (
+    CallError,
+    CallProblem,
+    before_answer,
+    errnos,
+    inside_answer,
+)
 from skillmeat_operator.adapters.http.egress import Egress
 from skillmeat_operator.adapters.http.hosts import Host
 from skillmeat_operator.adapters.http.pinning import REPEATABLE
@@ -161,7 +167,7 @@ class HttpClient:
                 answer = await self._exchange(request, tls, seconds=min(within, deadline - began))
                 outcome = f"HTTP {answer.status}"
             except CallError as error:
-                outcome = str(error.problem)
+                outcome = " ".join((str(error.problem), *errnos(error)))
                 raise
             finally:
                 _log.debug(
